@@ -1,0 +1,63 @@
+"""The `course` command. Each subcommand is a module of this package and is imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from autograder.errors import CourseError
+
+# command -> (module of this package, line of help)
+COMMANDS = {
+    "build": ("build", "Compile the notebook sources into assignments/."),
+    "release": ("release", "Make the zip that students get."),
+    "grade": ("grade", "Grade one notebook, or everything that was handed in."),
+    "feedback": ("pages", "Write a feedback page for each student."),
+    "report": ("pages", "Write the report of the class, with plots."),
+    "export": ("export", "Write grades as CSV, for Canvas or for Gradescope."),
+    "validate": ("validate", "Try the graders: solutions, releases, misconceptions, alternatives."),
+    "demo": ("demo", "Release, hand in, grade and report a small invented class."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, help_line = COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(f"autograder.cli.{module}"), name)
+        command.short_help = help_line
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Build, release and grade the notebooks of the course."""
+
+
+def main() -> None:
+    """Run the command line; wrong use and bad files end as one line on stderr and status 2."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except CourseError as error:
+        click.echo(f"course: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(141)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,141 @@
+"""The result of grading one submission: plain data, one JSON document, complete whatever the code did.
+
+A `Record` holds one `NotebookResult` per notebook of the assignment, which holds one `ExerciseResult` per exercise, quiz
+and written answer, which holds one `TestResult` per hidden test.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA = 1
+
+Status = Literal[
+    "passed",  # full marks
+    "partial",  # an exercise: some tests passed
+    "failed",  # a test said no
+    "error",  # the student's code raised
+    "timeout",  # a limit on time was hit
+    "memory",  # the limit on memory was hit
+    "crashed",  # the process ended: os._exit, a segmentation fault, a kill
+    "forbidden",  # a call was used that the exercise forbids
+    "not_done",  # the released stub is untouched
+    "missing",  # the cell or the whole notebook is not there
+    "manual",  # graded by hand
+    "grader_error",  # our fault: shown to the instructor, and never silently a zero
+]
+
+
+@dataclass
+class TestResult:
+    """One hidden test."""
+
+    name: str  # the function's name, e.g. test_survives_large_logits (never its source)
+    title: str  # first paragraph of its docstring, shown to the student
+    status: Status
+    score: float
+    max_score: float
+    message: str = ""  # what was found, in words, for the student
+    hint: str = ""  # further paragraphs of the docstring
+    seconds: float = 0.0
+
+    __test__ = False  # not a test class of pytest
+
+
+@dataclass
+class ExerciseResult:
+    """One exercise, quiz or written answer."""
+
+    name: str  # e.g. log_softmax
+    kind: Literal["exercise", "quiz", "answer"]
+    title: str
+    points: float
+    score: float
+    status: Status
+    message: str = ""
+    lecture: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    source: str = ""  # the student's cell
+    outputs: list[dict[str, Any]] = field(default_factory=list)  # nbformat outputs of the student's cell
+    tests: list[TestResult] = field(default_factory=list)
+    used_reference_for: list[str] = field(default_factory=list)  # earlier exercises replaced by the reference
+
+
+@dataclass
+class Finding:
+    """Something that was noticed about a submission and does not by itself cost points."""
+
+    kind: str  # e.g. duplicated_cell, metadata_changed, old_release
+    message: str  # one sentence
+    for_student: bool = True
+
+
+@dataclass
+class NotebookResult:
+    name: str
+    title: str
+    status: Literal["graded", "missing", "unreadable", "grader_error"]
+    points: float
+    score: float
+    sha256: str = ""  # of the file that was handed in
+    release: str = ""  # of the release it was graded against
+    suite: str = ""  # of the hidden suite
+    exercises: list[ExerciseResult] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+@dataclass
+class Record:
+    """One graded submission. `score` counts what machines graded; points of `manual` answers are in `manual_points`."""
+
+    student: str
+    assignment: str
+    points: float
+    score: float
+    manual_points: float = 0.0
+    notebooks: list[NotebookResult] = field(default_factory=list)
+    isolation: str = ""  # the level that did run
+    seed: str = ""  # fingerprint of the seed, to tell whether a regrade used the same one
+    limits: dict[str, float] = field(default_factory=dict)
+    received: str | None = None  # ISO time at the collector, never from the submission
+    graded_at: str = ""
+    attempt: int = 1
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """Rebuild a record; unknown keys of later versions are ignored.
+
+        Raises:
+            ValueError: the text is not a record of a schema that this version reads.
+        """
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+            raise ValueError(f"not a grading record of schema {SCHEMA}: found schema {found!r}")
+        return _revive(cls, data)
+
+
+def _revive(kind: Any, data: Any) -> Any:
+    """Turn decoded JSON back into the dataclass `kind`, following its annotations."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = typing.get_type_hints(kind)
+        known = {f.name for f in dataclasses.fields(kind)}
+        return kind(**{key: _revive(hints[key], value) for key, value in data.items() if key in known})
+    origin = typing.get_origin(kind)
+    if origin is list:
+        (item,) = typing.get_args(kind)
+        return [_revive(item, value) for value in data]
+    if origin in (typing.Union, types.UnionType):
+        return data
+    return data

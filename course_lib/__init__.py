@@ -1,0 +1,1 @@
+"""The reference library of the course: one lecture topic, one module; what is nobody's subject lies in `kit`."""
