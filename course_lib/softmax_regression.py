@@ -1,7 +1,8 @@
 """Softmax regression: from a line that separates two classes to a classifier trained by gradient descent.
 
-Lectures 1 and 2 in reading order: threshold rules and features, least squares and random search, scores turned into
-probabilities, likelihood and the losses that come from it, gradient descent, the classifier, risk, and the recipe as code.
+Lectures 1 and 2 in reading order: threshold rules and features, least squares and random search, scores turned
+into probabilities, likelihood and the losses that come from it, gradient descent, the classifier, risk,
+and the recipe in code.
 
 Conventions of this module
     * Rows are samples, the last axis holds features or classes: inputs `(N, D)`, logits and probabilities `(N, C)`.
@@ -20,7 +21,7 @@ from typing import Any
 
 import torch
 
-# Five hand-written digits that a person would hesitate over, and the probability of each class 0..9 (lecture 2, L02.04).
+# Five handwritten digits that a person would hesitate over: probabilities of the classes 0 to 9. Lecture 2, L02.04.
 AMBIGUOUS_DIGITS: dict[str, tuple[float, ...]] = {
     "5?": (0.00, 0.00, 0.00, 0.00, 0.00, 0.90, 0.08, 0.00, 0.02, 0.00),
     "9?": (0.04, 0.00, 0.00, 0.00, 0.11, 0.00, 0.04, 0.00, 0.06, 0.75),
@@ -52,9 +53,9 @@ def below_line(x: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
 def perceptron(x: torch.Tensor, labels: torch.Tensor, epochs: int = 100) -> tuple[torch.Tensor, list[int]]:
     """Learn a separating line from its own mistakes, one point at a time.
 
-    Whenever `below_line` answers wrongly, the point (with the constant 1 appended) is added to theta if it belongs outside,
-    and subtracted if it belongs inside. On separable data the number of mistakes is at most (R / gamma)^2, where R is the
-    largest length of a point with its constant and gamma the margin of the best unit-length theta.
+    Whenever `below_line` answers wrongly, the point (with the constant 1 appended) is added to theta if it belongs
+    outside, and subtracted if it belongs inside. On separable data the number of mistakes is at most (R / gamma)^2,
+    where R is the largest length of a point with its constant and gamma the margin of the best theta of length 1.
 
     Args:
         x: points, shape (N, D).
@@ -62,10 +63,10 @@ def perceptron(x: torch.Tensor, labels: torch.Tensor, epochs: int = 100) -> tupl
         epochs: most passes over the data; it stops after the first pass without a mistake.
 
     Returns:
-        theta, shape (D + 1,), in the convention of `below_line`, and the number of mistakes in each pass that was made.
+        theta, shape (D + 1,), in the convention of `below_line`, and a list: the number of mistakes in each pass made.
 
     >>> perceptron(torch.tensor([[-1.0], [1.0]]), torch.tensor([True, False]))
-    (tensor([1., 1.]), [1, 1, 0])
+    (tensor([1., 1.]), [1, 0])
 
     Source: lecture 1, the perceptron (Rosenblatt, 1958) and Novikoff's bound (1962). L01.03.
     """
@@ -133,7 +134,8 @@ def least_squares(features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
     Returns:
         theta of shape (D,). The residual features @ theta - targets is orthogonal to every column of the features.
 
-    >>> least_squares(torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), torch.tensor([1.0, 3.0, 5.0])).round(decimals=4)
+    >>> features = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
+    >>> least_squares(features, torch.tensor([1.0, 3.0, 5.0])).round(decimals=4)
     tensor([1., 2.])
 
     Source: lecture 2, regression by least squares. L02.02.
@@ -152,8 +154,8 @@ def random_search(
         trials: number of parameters to try, at least 1.
 
     Returns:
-        The parameters with the lowest loss (the first of them if several are equal), and the best loss so far after each
-        trial: float64, shape (trials,), never increasing. Its last entry is the loss of the returned parameters.
+        The parameters with the lowest loss (the first of them if several are equal), and the best loss so far after
+        each trial: float64, shape (trials,), never increasing. Its last entry is the loss of the returned parameters.
 
     >>> candidates = iter(torch.tensor([3.0, 1.0, 2.0]))
     >>> random_search(lambda theta: theta**2, lambda: next(candidates), 3)
@@ -176,7 +178,8 @@ def random_search(
 def normalize(scores: torch.Tensor, kind: str) -> torch.Tensor:
     """Make scores positive with one of four functions, then divide by their sum.
 
-    Only "exp" keeps the order of all scores: "square" and "abs" rank -3 above 1, and "relu" treats all negative scores alike.
+    Only "exp" keeps the order of all scores: "square" and "abs" rank -3 above 1, and "relu" makes all negative scores
+    equal.
 
     Args:
         scores: any real numbers, shape (N, C).
@@ -211,9 +214,9 @@ def normalize(scores: torch.Tensor, kind: str) -> torch.Tensor:
 def softmax(logits: torch.Tensor, dim: int = -1) -> torch.Tensor:
     """Turn logits into probabilities: exp(logit) divided by the sum of exp(logit) over the classes.
 
-    Adding one number to all logits of a row changes nothing, so the row's maximum is subtracted first. Without that, exp
-    overflows for logits of a few hundred and the result is NaN; with one maximum for the whole matrix, rows far below it
-    become 0 / 0.
+    Adding one number to all logits of a row changes nothing, so the row's maximum is subtracted first. Without that,
+    exp overflows for logits of a few hundred and the result is NaN; with one maximum for the whole matrix, rows far
+    below it become 0 / 0.
 
     Args:
         logits: real numbers of any shape, for example (N, C).
@@ -236,8 +239,9 @@ def softmax(logits: torch.Tensor, dim: int = -1) -> torch.Tensor:
 def log_softmax(logits: torch.Tensor, dim: int = -1) -> torch.Tensor:
     """Give the logarithms of the softmax probabilities without computing the probabilities first.
 
-    A probability below about 1e-45 (float32) rounds to 0, whose logarithm is -inf. The logarithm of the quotient, written
-    as a difference, logit - log(sum of exp(logits)), has no such limit. The maximum is subtracted as in `softmax`.
+    A probability below about 1e-45 (float32) rounds to 0, whose logarithm is -inf. The logarithm of the quotient,
+    written as a difference, logit - log(sum of exp(logits)), has no such limit. The maximum is subtracted first, as in
+    `softmax`.
 
     Args:
         logits: real numbers of any shape, for example (N, C).
@@ -264,8 +268,8 @@ def sigmoid(z: torch.Tensor) -> torch.Tensor:
         z: real numbers of any shape.
 
     Returns:
-        Probabilities of the shape and dtype of z. Neither the value nor its gradient overflows for large z of either sign,
-        and the gradient is sigmoid(z) (1 - sigmoid(z)) everywhere, at z = 0 too.
+        Probabilities of the shape and dtype of z. Neither the value nor its gradient overflows for large z of either
+        sign, and the gradient is sigmoid(z) (1 - sigmoid(z)) everywhere, at z = 0 too.
 
     >>> sigmoid(torch.tensor([-1000.0, 0.0, 1000.0]))
     tensor([0.0000, 0.5000, 1.0000])
@@ -391,8 +395,8 @@ def negative_log_likelihood(logits: torch.Tensor, labels: torch.Tensor) -> torch
         labels: int64, shape (N,), entries 0 .. C-1.
 
     Returns:
-        The loss in nats, a tensor without axes; log C when all logits are equal. Value and gradient are finite for logits
-        of any size (1e4 and -1e4, say), so the logarithm may not be taken of a probability that has rounded to 0.
+        The loss in nats, a tensor without axes; log C when all logits are equal. Value and gradient are finite for
+        logits of any size (1e4 and -1e4, say), so no logarithm may be taken of a probability that has rounded to 0.
 
     >>> negative_log_likelihood(torch.tensor([[0.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 0]))
     tensor(500.3466)
@@ -548,9 +552,9 @@ def minibatches(size: int, batch_size: int, generator: torch.Generator | None = 
 class SoftmaxRegression:
     """A linear classifier that predicts class probabilities: softmax(x @ weights).
 
-    `weights` has one column a class, shape (features, classes). With a bias it has one row more, (features + 1, classes):
-    the last row weighs a constant feature 1 that the model appends to x itself. All weights start at zero, which is a fine
-    start here: the loss is convex, and at equal logits the classes already have different gradients.
+    `weights` has one column a class, shape (features, classes). With a bias it has one row more, (features + 1,
+    classes): the last row weighs a constant feature 1 that the model appends to x itself. All weights start at zero.
+    That is a good start here: the loss is convex, and at equal logits the classes already have different gradients.
 
     >>> model = SoftmaxRegression(features=1, classes=2)
     >>> x, labels = torch.tensor([[-2.0], [-1.0], [1.0], [2.0]]), torch.tensor([0, 0, 1, 1])
@@ -566,7 +570,7 @@ class SoftmaxRegression:
         self.weights = torch.zeros(features + int(bias), classes)
 
     def inputs(self, x: torch.Tensor) -> torch.Tensor:
-        """Give what the weights multiply: x of shape (N, D), with a last column of ones, (N, D + 1), if there is a bias."""
+        """Give what the weights multiply: x, shape (N, D); with a bias, x and a last column of ones, (N, D + 1)."""
         return torch.cat([x, x.new_ones(len(x), 1)], dim=1) if self.bias else x
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
@@ -669,8 +673,9 @@ def true_risk(
         The MEAN loss and its standard error (the standard deviation of the losses divided by sqrt(samples)).
 
     >>> fair_coin = lambda n: (torch.zeros(n, 1), torch.arange(n) % 2)
-    >>> true_risk(lambda x: x[:, 0].long(), lambda predictions, labels: predictions != labels, fair_coin, 10_001)
-    (0.4999..., 0.0050...)
+    >>> risk, error = true_risk(lambda x: x[:, 0].long(), lambda guess, labels: guess != labels, fair_coin, 10_000)
+    >>> round(risk, 3), round(error, 3)
+    (0.5, 0.005)
 
     Source: lecture 2, risk. L02.14.
     """
@@ -700,7 +705,8 @@ def train(
         One float for each batch: its loss BEFORE the update that it causes.
 
     >>> theta = torch.tensor(1.0, requires_grad=True)
-    >>> train([theta], lambda parameters, batch: (parameters[0] - batch) ** 2, torch.optim.SGD([theta], lr=0.5), [0.0, 2.0])
+    >>> distance = lambda parameters, batch: (parameters[0] - batch) ** 2
+    >>> train([theta], distance, torch.optim.SGD([theta], lr=0.5), batches=[0.0, 2.0])
     [1.0, 4.0]
     >>> theta.item()
     2.0
