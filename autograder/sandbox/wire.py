@@ -1,0 +1,325 @@
+"""The wire between the judge and a worker: a JSON header and raw buffers, and nothing that is executed on arrival.
+
+A frame is ``magic, header length, number of buffers, buffer lengths, header, buffers``. Values travel as a tree of JSON nodes:
+``None``, booleans, numbers and strings stand for themselves; everything else is ``{"k": kind, ...}``. Tensors and arrays name a dtype from a
+fixed table, a shape, and the index of a buffer whose length must agree with both. What is not plain data is replaced by
+a handle (worker to judge) or a callback (judge to worker) by the `reduce` function that the caller supplies.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import math
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+MAGIC = b"DLW1"
+HEAD = struct.Struct("<4sII")
+MAX_HEADER = 16 << 20
+MAX_FRAME = 512 << 20
+MAX_BUFFERS = 100_000
+MAX_DEPTH = 40
+
+TORCH_DTYPES: dict[str, torch.dtype] = {
+    name: getattr(torch, name)
+    for name in (
+        "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool complex64 complex128".split()
+    )
+}
+TORCH_NAMES = {dtype: name for name, dtype in TORCH_DTYPES.items()}
+ITEM_SIZE = {name: torch.empty((), dtype=dtype).element_size() for name, dtype in TORCH_DTYPES.items()}
+NUMPY_DTYPES = {
+    name: np.dtype(name)
+    for name in (
+        "float64 float32 float16 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool complex64 complex128".split()
+    )
+}
+
+Reduce = Callable[[Any], dict[str, Any]]
+Revive = Callable[[dict[str, Any]], Any]
+
+
+class WireError(Exception):
+    """The other side sent something that is not a frame of this protocol, or is too large."""
+
+
+class Closed(WireError):
+    """The other side is gone."""
+
+
+class WireTimeout(WireError):
+    """No complete frame arrived before the deadline."""
+
+
+def encode(value: Any, reduce: Reduce) -> tuple[Any, list[bytes]]:
+    """Turn a value into a JSON node and the buffers it refers to."""
+    buffers: list[bytes] = []
+    return _encode(value, reduce, buffers, 0), buffers
+
+
+def _buffer(buffers: list[bytes], data: bytes) -> int:
+    buffers.append(data)
+    return len(buffers) - 1
+
+
+def _encode(value: Any, reduce: Reduce, buffers: list[bytes], depth: int) -> Any:
+    kind = type(value)
+    if value is None or kind is bool or kind is str:
+        return value
+    if kind is int:
+        return value if -(2**62) < value < 2**62 else {"k": "int", "v": hex(value)}
+    if kind is float:
+        return value if math.isfinite(value) else {"k": "float", "v": repr(value)}
+    if kind is torch.Tensor or kind is torch.nn.Parameter:
+        return _encode_tensor(value, reduce, buffers)
+    if kind is np.ndarray:
+        name = value.dtype.name
+        if name not in NUMPY_DTYPES:
+            return reduce(value)
+        data = np.ascontiguousarray(value, dtype=NUMPY_DTYPES[name]).tobytes()
+        return {"k": "array", "dtype": name, "shape": list(value.shape), "b": _buffer(buffers, data)}
+    if depth >= MAX_DEPTH:
+        return reduce(value)
+    if kind is list or kind is tuple or kind is torch.Size:
+        items = [_encode(item, reduce, buffers, depth + 1) for item in value]
+        return {"k": "list" if kind is list else "tuple", "v": items}
+    if kind is dict:
+        pairs = [
+            [_encode(key, reduce, buffers, depth + 1), _encode(item, reduce, buffers, depth + 1)]
+            for key, item in value.items()
+        ]
+        return {"k": "dict", "v": pairs}
+    if isinstance(value, np.generic) and value.dtype.name in NUMPY_DTYPES:
+        return {"k": "scalar", "dtype": value.dtype.name, "b": _buffer(buffers, value.tobytes())}
+    if kind is complex:
+        return {"k": "complex", "v": [repr(value.real), repr(value.imag)]}
+    if kind is set or kind is frozenset:
+        return {"k": "set", "v": [_encode(item, reduce, buffers, depth + 1) for item in value]}
+    if kind is bytes:
+        return {"k": "bytes", "b": _buffer(buffers, value)}
+    if kind is slice:
+        parts = [_encode(part, reduce, buffers, depth + 1) for part in (value.start, value.stop, value.step)]
+        return {"k": "slice", "v": parts}
+    if value is Ellipsis:
+        return {"k": "ellipsis"}
+    if kind is torch.dtype and value in TORCH_NAMES:
+        return {"k": "dtype", "v": TORCH_NAMES[value]}
+    if kind is torch.device:
+        return {"k": "device", "v": str(value)}
+    if kind is torch.Generator and value.device.type == "cpu":
+        state = value.get_state().numpy().tobytes()
+        return {"k": "generator", "b": _buffer(buffers, state)}
+    return reduce(value)
+
+
+def _encode_tensor(value: torch.Tensor, reduce: Reduce, buffers: list[bytes]) -> Any:
+    tensor = value.detach()
+    name = TORCH_NAMES.get(tensor.dtype)
+    if name is None or tensor.layout != torch.strided or tensor.device.type == "meta":
+        return reduce(value)
+    tensor = tensor.resolve_conj().resolve_neg().cpu().contiguous()
+    if tensor.dtype == torch.bfloat16:  # NumPy has no such type
+        data = tensor.view(torch.int16).numpy().tobytes()
+    else:
+        data = tensor.numpy().tobytes()
+    return {
+        "k": "tensor",
+        "dtype": name,
+        "shape": list(tensor.shape),
+        "b": _buffer(buffers, data),
+        "grad": bool(value.requires_grad),
+        "device": value.device.type,
+    }
+
+
+def decode(node: Any, buffers: list[bytes], revive: Revive) -> Any:
+    """Turn a JSON node and its buffers back into a value.
+
+    Args:
+        node: what `encode` made, from an untrusted side.
+        buffers: the raw buffers of the frame.
+        revive: makes an object of a node whose kind is not plain data (a handle, a callback).
+
+    Raises:
+        WireError: a node is malformed, or a buffer does not have the size that its dtype and shape ask for.
+    """
+    try:
+        return _decode(node, buffers, revive, 0)
+    except WireError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, RuntimeError, AttributeError) as error:
+        raise WireError(f"malformed value: {type(error).__name__}") from None
+
+
+def _shape(node: dict[str, Any], item_size: int, data: bytes) -> list[int]:
+    shape = node["shape"]
+    if not isinstance(shape, list) or len(shape) > 32 or any(type(n) is not int or n < 0 for n in shape):
+        raise WireError("a shape must be a list of non-negative integers")
+    if math.prod(shape) * item_size != len(data):
+        raise WireError("a buffer does not have the size of its dtype and shape")
+    return shape
+
+
+def _decode(node: Any, buffers: list[bytes], revive: Revive, depth: int) -> Any:
+    if node is None or isinstance(node, bool | int | float | str):
+        return node
+    if not isinstance(node, dict) or depth > MAX_DEPTH + 2:
+        raise WireError("a value must be a scalar or a node")
+    kind = node["k"]
+    if kind == "tensor":
+        name, data = node["dtype"], buffers[node["b"]]
+        shape = _shape(node, ITEM_SIZE[name], data)
+        dtype = TORCH_DTYPES[name]
+        tensor = torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape) if data else torch.empty(shape, dtype=dtype)
+        return tensor.requires_grad_() if node.get("grad") is True and dtype.is_floating_point else tensor
+    if kind == "array":
+        name, data = node["dtype"], buffers[node["b"]]
+        shape = _shape(node, NUMPY_DTYPES[name].itemsize, data)
+        return np.frombuffer(data, dtype=NUMPY_DTYPES[name]).reshape(shape).copy()
+    if kind in ("list", "tuple"):
+        items = [_decode(item, buffers, revive, depth + 1) for item in node["v"]]
+        return items if kind == "list" else tuple(items)
+    if kind == "dict":
+        return {
+            _decode(key, buffers, revive, depth + 1): _decode(item, buffers, revive, depth + 1) for key, item in node["v"]
+        }
+    if kind == "int":
+        return int(node["v"], 16)
+    if kind == "float":
+        return float(node["v"])
+    if kind == "scalar":
+        (value,) = np.frombuffer(buffers[node["b"]], dtype=NUMPY_DTYPES[node["dtype"]])
+        return value
+    if kind == "complex":
+        return complex(float(node["v"][0]), float(node["v"][1]))
+    if kind == "set":
+        return {_decode(item, buffers, revive, depth + 1) for item in node["v"]}
+    if kind == "bytes":
+        return buffers[node["b"]]
+    if kind == "slice":
+        return slice(*(_decode(part, buffers, revive, depth + 1) for part in node["v"]))
+    if kind == "ellipsis":
+        return Ellipsis
+    if kind == "dtype":
+        return TORCH_DTYPES[node["v"]]
+    if kind == "device":
+        return torch.device(node["v"])
+    if kind == "generator":
+        generator = torch.Generator()
+        generator.set_state(torch.frombuffer(bytearray(buffers[node["b"]]), dtype=torch.uint8))
+        return generator
+    return revive(node)
+
+
+class Channel:
+    """One end of a connected stream socket that carries frames."""
+
+    def __init__(self, sock: socket.socket, max_frame: int = MAX_FRAME):
+        self.sock = sock
+        self.max_frame = max_frame
+
+    def send(self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = (), fd: int | None = None) -> None:
+        """Send one frame, with a file descriptor beside it where one is given.
+
+        Raises:
+            Closed: the other side is gone.
+        """
+        text = json.dumps(header, separators=(",", ":")).encode()
+        sizes = array.array("Q", [len(b) for b in buffers]).tobytes()
+        head = HEAD.pack(MAGIC, len(text), len(buffers)) + sizes + text
+        try:
+            if fd is not None:
+                sent = socket.send_fds(self.sock, [head], [fd])
+                if sent < len(head):
+                    self.sock.sendall(head[sent:])
+            else:
+                self.sock.sendall(head)
+            for data in buffers:
+                self.sock.sendall(data)
+        except (BrokenPipeError, ConnectionError, OSError) as error:
+            raise Closed(str(error)) from None
+
+    def receive(self, deadline: float | None = None) -> tuple[dict[str, Any], list[bytes]]:
+        """Receive one frame.
+
+        Args:
+            deadline: moment on `time.monotonic` after which waiting ends; None waits for ever.
+
+        Raises:
+            Closed: the other side is gone. WireTimeout: the deadline passed. WireError: not a frame, or too large.
+        """
+        header, buffers, _ = self._receive(deadline, want_fd=False)
+        return header, buffers
+
+    def receive_fd(self) -> tuple[dict[str, Any], list[bytes], int | None]:
+        """Receive one frame and the file descriptor that came with it, if any."""
+        return self._receive(None, want_fd=True)
+
+    def _receive(self, deadline: float | None, want_fd: bool) -> tuple[dict[str, Any], list[bytes], int | None]:
+        fd: int | None = None
+        if want_fd:
+            data, fds, _, _ = socket.recv_fds(self.sock, HEAD.size, 1)
+            if not data:
+                raise Closed("end of stream")
+            fd = fds[0] if fds else None
+            head = data + (self._read(HEAD.size - len(data), deadline) if len(data) < HEAD.size else b"")
+        else:
+            head = self._read(HEAD.size, deadline)
+        magic, header_size, count = HEAD.unpack(head)
+        if magic != MAGIC or header_size > MAX_HEADER or count > MAX_BUFFERS:
+            raise WireError("not a frame")
+        sizes = array.array("Q")
+        sizes.frombytes(self._read(8 * count, deadline))
+        if sum(sizes) > self.max_frame:
+            raise WireError(f"a result of {sum(sizes) >> 20} MB is larger than the {self.max_frame >> 20} MB allowed")
+        text = self._read(header_size, deadline)
+        buffers = [self._read(size, deadline) for size in sizes]
+        try:
+            header = json.loads(text)
+        except (ValueError, RecursionError):
+            raise WireError("the header is not JSON") from None
+        if not isinstance(header, dict):
+            raise WireError("the header is not an object")
+        return header, buffers, fd
+
+    def _read(self, size: int, deadline: float | None) -> bytes:
+        if size == 0:
+            return b""
+        data = bytearray(size)
+        view, done = memoryview(data), 0
+        while done < size:
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+                    raise WireTimeout("no answer in time")
+            try:
+                n = self.sock.recv_into(view[done:])
+            except (ConnectionError, OSError) as error:
+                raise Closed(str(error)) from None
+            if n == 0:
+                raise Closed("end of stream")
+            done += n
+        return bytes(data)
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """A connected pair of stream sockets, neither inherited by programs that are started."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    os.set_inheritable(ours.fileno(), False)
+    os.set_inheritable(theirs.fileno(), False)
+    return ours, theirs

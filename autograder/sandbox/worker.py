@@ -1,0 +1,500 @@
+"""The untrusted side: a supervisor that never runs student code, and a stack of snapshots that do.
+
+The supervisor is process 1 of a submission's own pid namespace. It forks the *base*, a process with a warm shell; the judge then
+asks for forks of forks: one per cell, one per test. A fork is a snapshot: what a cell or a test breaks is
+broken in its own process. Processes are numbered in the order of their birth, so "end everything born since" is a range of numbers.
+"""
+
+from __future__ import annotations
+
+import base64
+import builtins
+import contextlib
+import io
+import linecache
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from autograder.sandbox import confine, guards, wire
+
+TEXT_LIMIT = 4_000  # characters of an error message
+ITEMS_LIMIT = 100_000  # items that an iterator may hand to the judge
+_autograd_grad = torch.autograd.grad
+
+BUILTINS: dict[str, Callable[..., Any]] = {
+    "getattr": getattr,
+    "setattr": setattr,
+    "hasattr": hasattr,
+    "getitem": lambda obj, key: obj[key],
+    "setitem": lambda obj, key, value: obj.__setitem__(key, value),
+    "len": len,
+    "bool": bool,
+    "iter": lambda obj, limit=ITEMS_LIMIT: [item for item, _ in zip(obj, range(limit), strict=False)],
+    "typename": lambda obj: type(obj).__name__,
+    "identity": lambda obj: obj,
+    "is": lambda a, b: a is b,
+    "shares_memory": lambda a, b: a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr(),
+}
+
+
+class CappedText(io.TextIOBase):
+    """A text stream that keeps the first `limit` characters and counts the rest."""
+
+    def __init__(self, limit: int):
+        self.parts: list[str] = []
+        self.left = limit
+        self.dropped = 0
+
+    def write(self, text: str) -> int:
+        if self.left > 0:
+            self.parts.append(text[: self.left])
+        self.dropped += max(0, len(text) - max(self.left, 0))
+        self.left -= len(text)
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def text(self) -> str:
+        tail = f"\n… {self.dropped} more characters were printed\n" if self.dropped else ""
+        return "".join(self.parts) + tail
+
+
+class JudgeRefused(Exception):
+    """A callback into the test raised; the test's own process decides what that means."""
+
+
+class Worker:
+    """One process that holds a student's namespace and answers the judge until the judge hangs up."""
+
+    def __init__(self, channel: wire.Channel, shell: Any, output_kb: int):
+        self.channel = channel
+        self.shell = shell
+        self.output_limit = output_kb << 10
+        self.handles: dict[int, Any] = {}
+        self.next_handle = 1
+        self.reference: dict[str, Any] = {}
+        self.setup_names: dict[str, Any] = {}
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        return self.shell.user_ns
+
+    # -- the loop ---------------------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Answer requests until the judge closes the channel."""
+        while True:
+            try:
+                header, buffers, fd = self.channel.receive_fd()
+            except wire.WireError:
+                return
+            operation = getattr(self, "on_" + str(header.get("op")), None)
+            if operation is None:
+                self.channel.send({"fault": "unknown request"})
+                continue
+            if fd is not None:
+                header["fd"] = fd
+            try:
+                reply = operation(header, buffers)
+            except wire.WireError:
+                return
+            if reply is not None:
+                self.channel.send(*reply)
+
+    def on_fork(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]] | None:
+        """Fork; the child goes on with the socket that came with the request, the parent with its own."""
+        self._reap()
+        pid = os.fork()
+        if pid == 0:
+            self.channel.close()
+            self.channel = wire.Channel(socket.socket(fileno=header["fd"]))
+            with contextlib.suppress(OSError):
+                os.setpgid(0, 0)
+            self.channel.send({"hello": os.getpid()})
+            return None
+        os.close(header["fd"])
+        return {"pid": pid}, []
+
+    @staticmethod
+    def _reap() -> None:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+    # -- cells ------------------------------------------------------------------------------------------------
+
+    def on_setup(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        """Run the released set-up cells and remember what they defined."""
+        before = dict(self.namespace)
+        replies = [self._run_cell(cell["source"]) for cell in header["cells"]]
+        self.setup_names = {
+            name: value
+            for name, value in self.namespace.items()
+            if not name.startswith("_") and (name not in before or before[name] is not value)
+        }
+        self.reference = dict(self.namespace)
+        return {"cells": replies}, []
+
+    def on_run(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        """Run one or more sources of the student, in order; an error in one does not stop the next."""
+        return {"cells": [self._run_cell(source) for source in header["sources"]], "shadowed": self._shadowed()}, []
+
+    def _shadowed(self) -> list[str]:
+        """Names of the set-up or of Python that the student's code has given another meaning."""
+        names = [n for n, v in self.setup_names.items() if self.namespace.get(n) is not v]
+        names += [n for n in self.namespace if not n.startswith("_") and hasattr(builtins, n) and n not in self.reference]
+        return sorted(names)
+
+    def on_restore(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        """Give shadowed names back the meaning that the notebook's set-up, or Python, gave them."""
+        for name in self._shadowed():
+            if name in self.setup_names:
+                self.namespace[name] = self.setup_names[name]
+            else:
+                del self.namespace[name]
+        return {"ok": True}, []
+
+    def on_overlay(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        """Put the reference in the place of the student's answer to exercises that have been judged."""
+        failed = []
+        for cell in header["cells"]:
+            try:
+                exec(compile(cell["source"], "<reference>", "exec"), self.reference)
+            except Exception as error:
+                failed.append(f"{cell['names']}: {type(error).__name__}: {error}")
+                continue
+            for name in cell["names"]:
+                if name in self.reference:
+                    self.namespace[name] = self.reference[name]
+        return {"failed": failed}, []
+
+    def _run_cell(self, source: str) -> dict[str, Any]:
+        outputs: list[dict[str, Any]] = []
+        stdout, stderr = CappedText(self.output_limit // 8), CappedText(self.output_limit // 8)
+        shell = self.shell
+        shell.display_pub.outputs = outputs
+        shell.displayhook.outputs = outputs
+        started = time.perf_counter()
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            try:
+                result = shell.run_cell(source, store_history=False, silent=False)
+                error = result.error_before_exec or result.error_in_exec
+            except BaseException as escaped:  # the student's code reached through IPython
+                error = escaped
+            with contextlib.suppress(BaseException):
+                outputs += _figures()
+        seconds = time.perf_counter() - started
+        for name, stream in (("stderr", stderr), ("stdout", stdout)):
+            if stream.parts:
+                outputs.insert(0, {"output_type": "stream", "name": name, "text": stream.text()})
+        failure = self._describe(error) if error is not None else None
+        return {"error": failure, "outputs": _within(outputs, self.output_limit), "seconds": seconds}
+
+    # -- calls ------------------------------------------------------------------------------------------------
+
+    def on_call(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        """Call a global, a handle or one of `BUILTINS`, and answer with what it returned or raised."""
+
+        def revive(node: dict[str, Any]) -> Any:
+            return self._revive(node)
+
+        started = time.perf_counter()
+        try:
+            args = [wire.decode(node, buffers, revive) for node in header["args"]]
+            kwargs = {key: wire.decode(node, buffers, revive) for key, node in header.get("kwargs", {}).items()}
+            with contextlib.redirect_stdout(CappedText(0)), contextlib.redirect_stderr(CappedText(0)):
+                function = self._revive(header["fn"])
+                if header.get("grad") is not None:
+                    grad = header["grad"]
+                    upstream = wire.decode(grad["upstream"], buffers, revive)
+                    value = _value_and_grad(function, args, kwargs, grad["wrt"], upstream)
+                else:
+                    value = function(*args, **kwargs)
+                if header.get("keep"):
+                    reply = {"value": self._reduce(value)}, []
+                else:
+                    node, out = wire.encode(value, self._reduce)
+                    reply = {"value": node}, out
+        except wire.Closed:
+            raise
+        except BaseException as error:
+            reply = {"error": self._describe(error)}, []
+        reply[0]["seconds"] = time.perf_counter() - started
+        return reply
+
+    def on_keep(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        return {"value": self._reduce(wire.decode(header["value"], buffers, self._revive))}, []
+
+    def on_guard(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        guards.shut(header["forbids"], self.namespace)
+        return {"ok": True}, []
+
+    def on_seed(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        seed = int(header["seed"])
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        return {"ok": True}, []
+
+    def _revive(self, node: dict[str, Any]) -> Any:
+        kind = node.get("k")
+        if kind == "handle":
+            return self.handles[node["id"]]
+        if kind == "global":
+            return self.namespace[node["name"]]
+        if kind == "builtin":
+            return BUILTINS[node["name"]]
+        if kind == "namespace":
+            return types.SimpleNamespace(**{"run": self._run_helper, "names": lambda: sorted(self.namespace)})
+        if kind == "callback":
+            return self._callback(node["id"])
+        raise wire.WireError("unknown kind of value")
+
+    def _run_helper(self, source: str) -> None:
+        exec(compile(source, "<test helper>", "exec"), self.namespace)
+
+    def _callback(self, number: int) -> Callable[..., Any]:
+        def call_the_test(*args: Any, **kwargs: Any) -> Any:
+            nodes, buffers = wire.encode([list(args), kwargs], self._reduce)
+            self.channel.send({"callback": number, "args": nodes}, buffers)
+            header, reply, _ = self.channel.receive_fd()
+            if "refused" in header:
+                raise JudgeRefused(header["refused"])
+            return wire.decode(header["value"], reply, self._revive)
+
+        return call_the_test
+
+    def _reduce(self, value: Any) -> dict[str, Any]:
+        """Replace what is not plain data: subclasses by their base where nothing is lost, the rest by a handle."""
+        number = self.next_handle
+        self.next_handle += 1
+        self.handles[number] = value
+        return {"k": "handle", "id": number, "type": type(value).__name__[:80], "callable": callable(value)}
+
+    # -- errors -----------------------------------------------------------------------------------------------
+
+    def _describe(self, error: BaseException) -> dict[str, Any]:
+        """What went wrong, with the lines of the student and without the frames of the grader."""
+        try:
+            message = str(error)[:TEXT_LIMIT]
+        except BaseException:
+            message = "(the error has no readable message)"
+        lines = []
+        trace = error.__traceback__
+        while trace is not None and len(lines) < 200:
+            filename = trace.tb_frame.f_code.co_filename
+            if filename.startswith("<ipython-input"):
+                text = linecache.getline(filename, trace.tb_lineno).strip()
+                lines.append({"line": trace.tb_lineno, "text": text[:200], "where": trace.tb_frame.f_code.co_name[:80]})
+            trace = trace.tb_next
+        if isinstance(error, SyntaxError) and not lines:
+            lines.append({"line": error.lineno or 0, "text": str(error.text or "").strip()[:200], "where": ""})
+        return {
+            "type": type(error).__name__[:80],
+            "bases": [base.__name__[:80] for base in type(error).__mro__[:8]],
+            "message": message,
+            "lines": lines[-6:],
+            "kind": _kind_of(error, message),
+        }
+
+
+def _kind_of(error: BaseException, message: str) -> str:
+    if isinstance(error, guards.ForbiddenCall):
+        return "forbidden"
+    if isinstance(error, JudgeRefused):
+        return "refused"
+    if isinstance(error, MemoryError) or "can't allocate memory" in message:
+        return "memory"
+    if isinstance(error, NotImplementedError) and "is not done yet" in message:
+        return "not_done"
+    return "error"
+
+
+def _value_and_grad(
+    function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], wrt: list[int], upstream: Any
+) -> tuple[Any, list[Any]]:
+    """Run a function and pull a gradient back to some of its arguments."""
+    for index in wrt:
+        args[index] = args[index].detach().clone().requires_grad_()
+    with torch.enable_grad():
+        value = function(*args, **kwargs)
+        weights = torch.ones_like(value) if upstream is None else upstream.to(value.dtype)
+        gradients = _autograd_grad(value, [args[i] for i in wrt], weights, allow_unused=True)
+    return value.detach(), list(gradients)
+
+
+def _figures() -> Iterator[dict[str, Any]]:
+    """The figures that the cell left open, as PNG outputs; they are closed."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None:
+        return
+    for number in pyplot.get_fignums()[:4]:
+        buffer = io.BytesIO()
+        pyplot.figure(number).savefig(buffer, format="png", dpi=72, bbox_inches="tight")
+        data = base64.b64encode(buffer.getvalue()).decode()
+        yield {"output_type": "display_data", "data": {"image/png": data}, "metadata": {}}
+    pyplot.close("all")
+
+
+def _within(outputs: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """Keep outputs while they fit the limit, and say what was left out."""
+    kept: list[dict[str, Any]] = []
+    left = limit
+    for output in outputs[:100]:
+        size = len(repr(output))
+        if size > left:
+            note = f"(an output of {size >> 10} kB was left out: the limit of a cell is {limit >> 10} kB)"
+            kept.append({"output_type": "stream", "name": "stderr", "text": note})
+            continue
+        left -= size
+        kept.append(output)
+    return kept
+
+
+def make_shell() -> Any:
+    """An IPython shell without history, terminal or colour, whose displays are collected as notebook outputs."""
+    from IPython.core.displayhook import DisplayHook
+    from IPython.core.displaypub import DisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    class Publisher(DisplayPublisher):
+        outputs: list[dict[str, Any]]
+
+        def publish(self, data: Any, metadata: Any = None, **kwargs: Any) -> None:  # type: ignore[override]
+            self.outputs.append({"output_type": "display_data", "data": _plain_bundle(data), "metadata": {}})
+
+        def clear_output(self, wait: bool = False) -> None:
+            self.outputs.clear()
+
+    class Hook(DisplayHook):
+        outputs: list[dict[str, Any]]
+
+        def __call__(self, result: Any = None) -> None:
+            if result is None or self.quiet():
+                return
+            data, _ = self.compute_format_data(result)
+            self.outputs.append(
+                {"output_type": "execute_result", "data": _plain_bundle(data), "metadata": {}, "execution_count": None}
+            )
+
+    class Shell(InteractiveShell):
+        displayhook_class = Hook
+        display_pub_class = Publisher
+
+        def showtraceback(self, *args: Any, **kwargs: Any) -> None:
+            """Errors are described by the worker, not printed."""
+
+        def showsyntaxerror(self, *args: Any, **kwargs: Any) -> None:
+            """As above."""
+
+        def enable_matplotlib(self, gui: Any = None) -> tuple[str, str]:
+            """`%matplotlib widget` and its like make no difference here: open figures are collected as PNG."""
+            return "agg", "agg"
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "nocolor"
+    config.InteractiveShell.enable_tip = False
+    Shell.clear_instance()
+    InteractiveShell.clear_instance()
+    shell = Shell.instance(config=config)
+    shell.display_pub.outputs = []
+    shell.displayhook.outputs = []
+    return shell
+
+
+def _plain_bundle(data: Any) -> dict[str, Any]:
+    bundle: dict[str, Any] = {}
+    for kind, value in dict(data).items():
+        if isinstance(value, bytes):
+            value = base64.b64encode(value).decode()
+        if isinstance(value, str):
+            bundle[str(kind)] = value
+    return bundle
+
+
+# -- the supervisor -------------------------------------------------------------------------------------------
+
+
+def supervise(channel: wire.Channel, shell: Any, limits: dict[str, float], confined: bool) -> None:
+    """Process 1 of a submission: forks the base, ends what the judge says, and never runs student code.
+
+    Args:
+        channel: to the judge.
+        shell: the warm shell that the base inherits.
+        limits: the fields of `autograder.curriculum.Limits`.
+        confined: whether this process has namespaces of its own (and so may refuse system calls and number pids).
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            header, _, fd = channel.receive_fd()
+        except wire.WireError:
+            return
+        if header.get("op") == "base" and fd is not None:
+            pid = os.fork()
+            if pid == 0:
+                channel.close()
+                _become_base(wire.Channel(socket.socket(fileno=fd)), shell, limits, confined)
+                os._exit(0)
+            os.close(fd)
+            channel.send({"pid": pid})
+        elif header.get("op") == "release":
+            channel.send({"ended": _end_all_since(int(header["pid"]))})
+        elif header.get("op") == "usage":
+            used = resource.getrusage(resource.RUSAGE_CHILDREN)
+            channel.send({"cpu": used.ru_utime + used.ru_stime})
+
+
+def _become_base(channel: wire.Channel, shell: Any, limits: dict[str, float], confined: bool) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    baseline = limits.get("baseline") or 0
+    confine.limit_resources(
+        int(baseline),
+        int(limits["memory_mb"]),
+        int(limits["processes"]),
+        int(limits["file_mb"]),
+        max(limits["cell_seconds"], limits["test_seconds"]) * 1.5,
+    )
+    if confined:
+        confine.drop_capabilities()
+        confine.refuse_system_calls()
+    channel.send({"hello": os.getpid()})
+    Worker(channel, shell, int(limits["output_kb"])).serve()
+
+
+def _end_all_since(first: int) -> int:
+    """Kill every process born at or after process `first` of this namespace; returns how many were there."""
+    probe = os.fork()
+    if probe == 0:
+        os._exit(0)
+    os.waitpid(probe, 0)
+    ended = 0
+    for _ in range(3):  # a fork that was under way when its parent was killed is met in the next round
+        alive = 0
+        for pid in range(max(first, 2), probe + 4096 if ended else probe):
+            try:
+                os.kill(pid, signal.SIGKILL)
+                alive += 1
+            except (ProcessLookupError, PermissionError):
+                continue
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        ended += alive
+        if alive == 0:
+            break
+    return ended
