@@ -1,0 +1,61 @@
+"""What all tests share: one thread each, no progress files, and a clear reason where a machine lacks something."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+# Before anything imports NumPy or torch: the tests run side by side, and a second thread would only take a neighbour's core.
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_variable] = "1"
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def chromium_program() -> str | None:
+    """The browser: the one that CHROMIUM names, or what distributions call it."""
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = {
+        "cuda": None if torch.cuda.is_available() else "no CUDA device",
+        "browser": None if chromium_program() else "no Chromium; install it with `make setup`, or name it in CHROMIUM",
+    }
+    for item in items:
+        for marker, reason in missing.items():
+            if reason is not None and marker in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def _course_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Experiments at their small size, except in tests marked slow; no record of checks outside a test's own folder."""
+    if "slow" in request.keywords:
+        monkeypatch.delenv("COURSE_FAST", raising=False)
+    else:
+        monkeypatch.setenv("COURSE_FAST", "1")
+    monkeypatch.setenv("COURSE_PROGRESS_FILE", "")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the browser."""
+    program = chromium_program()
+    if program is None:
+        pytest.skip("no Chromium")
+    return program
