@@ -6,10 +6,13 @@ import os
 import shutil
 from pathlib import Path
 
-# Before anything imports NumPy or torch: the tests run side by side, and a second thread would only take a neighbour's core.
+# Before anything imports NumPy or torch: tests run side by side, and a second thread would only take a neighbour's core.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"
 os.environ.setdefault("MPLBACKEND", "agg")
+# In the process and not in a fixture, so that notebooks that a module-wide fixture runs see it too.
+os.environ["COURSE_FAST"] = "1"
+os.environ["COURSE_PROGRESS_FILE"] = ""  # no record of checks outside a test's own folder
 
 import pytest
 import torch
@@ -37,13 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _course_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Experiments at their small size, except in tests marked slow; no record of checks outside a test's own folder."""
+def _full_size_when_slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests marked slow see the experiments as a student runs them."""
     if "slow" in request.keywords:
         monkeypatch.delenv("COURSE_FAST", raising=False)
-    else:
-        monkeypatch.setenv("COURSE_FAST", "1")
-    monkeypatch.setenv("COURSE_PROGRESS_FILE", "")
 
 
 @pytest.fixture(scope="session")
