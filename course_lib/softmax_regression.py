@@ -590,7 +590,7 @@ class SoftmaxRegression:
         x: torch.Tensor,
         labels: torch.Tensor,
         learning_rate: float = 0.5,
-        epochs: int = 30,
+        epochs: int = 50,
         batch_size: int = 32,
         generator: torch.Generator | None = None,
         on_epoch: Callable[[int, float], Any] | None = None,
@@ -600,7 +600,8 @@ class SoftmaxRegression:
         Args:
             x: inputs, shape (N, D). The weights take over their dtype and device.
             labels: int64, shape (N,).
-            learning_rate: step size.
+            learning_rate: step size. The default suits 8x8 digits with pixels from 0 to 1; longer inputs need a smaller
+                one (0.1 for 28x28 images).
             epochs: passes over the data; each draws new `minibatches(N, batch_size, generator)`.
             batch_size: samples in a batch; the gradient is the mean over the batch.
             generator: source of randomness on the CPU; None means torch's global one.
