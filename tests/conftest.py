@@ -6,10 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
-# Before anything imports NumPy or torch: tests run side by side, and a second thread would only take a neighbour's core.
-for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[_variable] = "1"
-os.environ.setdefault("MPLBACKEND", "agg")
+# Before anything imports NumPy or torch: tests run side by side, and a second thread would only take a neighbour's
+# core.
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg")
 # In the process and not in a fixture, so that notebooks that a module-wide fixture runs see it too.
 os.environ["COURSE_FAST"] = "1"
 os.environ["COURSE_PROGRESS_FILE"] = ""  # no record of checks outside a test's own folder

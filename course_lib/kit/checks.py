@@ -108,7 +108,7 @@ class Check:
         _show_as(error, self._crashed(error, lines, frames))
 
     def _unfinished(self, error: NotImplementedError, frames: Frames) -> str | None:
-        """A line about the empty cell that was called; None when finished code raised this error for its own reasons."""
+        """A line about the empty cell that was called; None when finished code raised it for its own reasons."""
         frame, number = frames[-1]
         code = frame.f_code
         if error.args and not _source(code, number).startswith("raise NotImplementedError"):
@@ -122,6 +122,9 @@ class Check:
                 f"{self.name}: not done yet. It uses {owner}, whose cell is still empty. "
                 f"Write {owner} first and run its cell, then run this check again."
             )
+        if frame.f_locals.keys() - code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+            advice = "Delete that line and run the cell."
+            return f"{self.name}: your code ends at the line `raise NotImplementedError`. {advice}"
         what = f"{method} is not done yet" if method else "not done yet"
         return f"{self.name}: {what}. Write your code in the cell above and run it."
 

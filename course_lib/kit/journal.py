@@ -145,7 +145,7 @@ class CheckCell:
     """A check as it stands in a notebook, with what the journal knows of it."""
 
     name: str
-    points: float
+    points: float | None  # None where only the record is at hand
     entry: dict[str, Any] | None = None
 
     @property
@@ -192,6 +192,12 @@ def _notebook(path: Path, cells: list[dict[str, Any]]) -> NotebookProgress:
     return NotebookProgress(path.stem, title, path, tuple(checks))
 
 
+def _recorded(folder: Path) -> list[NotebookProgress]:
+    """What the record alone knows, where the notebook is no file beside its kernel (Colab)."""
+    checks = tuple(CheckCell(key.partition("/")[2], None, entry) for key, entry in read(folder / FILE_NAME).items())
+    return [NotebookProgress("", "Checks so far", folder, checks)] if checks else []
+
+
 @dataclass(frozen=True)
 class Progress:
     """What passed, when, and what is next; a table in a notebook and plain text elsewhere."""
@@ -228,12 +234,16 @@ def show_progress(folder: str | Path = ".") -> Progress:
         An object that JupyterLab shows as a table with bars, and plain Python as text.
     """
     path = Path(folder).resolve()
-    return Progress(path, notebooks(path))
+    return Progress(path, notebooks(path) or _recorded(path))
 
 
 def _text_bar(passed: int, total: int, width: int = 20) -> str:
     filled = round(width * passed / total)
     return "#" * filled + "." * (width - filled)
+
+
+def _points(cell: CheckCell) -> str:
+    return "" if cell.points is None else f"{cell.points:g} {'point' if cell.points == 1 else 'points'}"
 
 
 def _state(cell: CheckCell) -> str:
@@ -269,7 +279,7 @@ def _html_book(book: NotebookProgress, folder: Path, opened: bool) -> str:
     rows = "".join(
         f'<tr><td style="text-align:left;padding:2px 14px 2px 0"><span style="color:{_color(c)}">&#9679;</span> '
         f'<code style="background:none">{html.escape(c.name)}</code></td>'
-        f'<td style="text-align:right;padding:2px 14px 2px 0">{c.points:g} points</td>'
+        f'<td style="text-align:right;padding:2px 14px 2px 0">{_points(c)}</td>'
         f'<td style="text-align:left;padding:2px 0">{html.escape(_state(c))}</td></tr>'
         for c in book.checks
     )
