@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from autograder.compiler.manifest import Built, build_notebook
+from autograder.compiler.start_page import build_start_page
 from autograder.curriculum import Assignment, Curriculum, load_curriculum
 
 
@@ -32,10 +33,13 @@ def build(ctx: click.Context, assignments: tuple[str, ...], check: bool, coverag
         print_coverage(curriculum, chosen, Console())
         return
     built = [build_notebook(notebook, curriculum) for item in chosen for notebook in item.notebooks]
+    start_page = build_start_page(curriculum)
     if not check:
+        for page in start_page:
+            write_text(page.notebook.released, page.student_text)
         _summary(built, [_write_all(item) for item in built])
         return
-    problems = [line for item in built for line in _stale(item)] + _strangers(curriculum, chosen)
+    problems = [line for item in [*built, *start_page] for line in _stale(item)] + _strangers(curriculum, chosen)
     problems += _leaks(curriculum, chosen, built)
     for line in problems:
         click.echo(line, err=True)
