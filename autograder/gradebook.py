@@ -1,0 +1,504 @@
+"""One writer of records into nbgrader's database.
+
+Each record is one transaction: a reader sees all of a submission's scores or none. Writing a record again changes
+nothing, grades and comments given by hand stay, and any number of graders may write into one database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import fcntl
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import sqlalchemy
+from nbgrader import api, utils
+from nbgrader.api import Gradebook
+from sqlalchemy import event, inspect, text
+from sqlalchemy.exc import DatabaseError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
+
+from autograder.curriculum import Assignment, Curriculum
+from autograder.errors import CourseError
+from autograder.nbgrader_layout import exercise_of, harmless_markdown, is_graded, is_solution, notebook_cell
+from autograder.pages.outputs import plain_text
+from autograder.policy import Lateness, SlipLedger, parse_time
+from autograder.record import ExerciseResult, NotebookResult, Record
+from autograder.records import safe_name
+
+if TYPE_CHECKING:
+    from autograder.compiler.manifest import Manifest
+
+COURSE_ID = "deep_learning_by_hand"
+KERNELSPEC = '{"display_name": "Python 3", "language": "python", "name": "python3"}'
+WAIT_SECONDS = 60.0  # for another writer to finish
+WRITES = "course_writes"  # execution option of connections that are going to write
+ADVISORY_LOCK = 0x6B0CE71  # any number, the same in all graders
+
+Result = TypeVar("Result")
+
+
+def database_url(place: str | Path) -> str:
+    """Make a database URL of a path; a URL stays as it is."""
+    return place if isinstance(place, str) and "://" in place else f"sqlite:///{Path(place).resolve()}"
+
+
+def open_gradebook(place: str | Path) -> Gradebook:
+    """Open nbgrader's gradebook, and create it where there is none.
+
+    Args:
+        place: path of a SQLite file, or a database URL such as `sqlite:////srv/grades.db` or
+        `postgresql+psycopg://user@host/grades`.
+
+    Returns:
+        nbgrader's own `Gradebook`; close it, or use it in a `with` statement.
+
+    Raises:
+        CourseError: the database cannot be reached, read or created.
+    """
+    url = database_url(place)
+    shown = sqlalchemy.make_url(url).render_as_string(hide_password=True)
+    try:
+        with _creation_lock(url):
+            if url.startswith("sqlite:///"):
+                _create_sqlite(Path(url.removeprefix("sqlite:///")))
+            with _environment_on_path():
+                gradebook = Gradebook(url, COURSE_ID)
+                _complete_version(gradebook)
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise CourseError(
+            f"no driver for the database {shown} ({error}); for PostgreSQL: pip install 'psycopg[binary]'"
+        ) from error
+    except (SQLAlchemyError, OSError) as error:
+        raise CourseError(f"cannot open the gradebook {shown}: {_reason(error)}") from error
+    if gradebook.engine.dialect.name == "sqlite":
+        _begin_immediate(gradebook)
+    return gradebook
+
+
+@contextlib.contextmanager
+def _creation_lock(url: str) -> Iterator[None]:
+    """Let one process at a time create tables."""
+    if url.startswith("sqlite:///"):
+        folder = Path(url.removeprefix("sqlite:///")).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # on the folder itself: no lock file stays behind
+            yield
+        finally:
+            os.close(handle)
+        return
+    engine = sqlalchemy.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+            yield
+    finally:
+        engine.dispose()
+
+
+def _create_sqlite(path: Path) -> None:
+    """Create the database under another name and rename it, so that a crash leaves no half-made one."""
+    if path.exists() and path.stat().st_size > 0:
+        return
+    made = path.with_name(f".{path.name}.new")
+    made.unlink(missing_ok=True)
+    try:
+        with _environment_on_path(), Gradebook(f"sqlite:///{made}", COURSE_ID):
+            pass
+        os.replace(made, path)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _environment_on_path() -> Iterator[None]:
+    """nbgrader calls the program `alembic`, which lies beside this Python and need not be on PATH."""
+    before = os.environ.get("PATH")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before or os.defpath])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PATH"]
+        else:
+            os.environ["PATH"] = before
+
+
+def _complete_version(gradebook: Gradebook) -> None:
+    """Add nbgrader's version mark where an interrupted creation left tables without it: its tools would refuse them."""
+    has_mark = "alembic_version" in inspect(gradebook.engine).get_table_names()
+    if has_mark and gradebook.db.execute(text("SELECT COUNT(*) FROM alembic_version")).scalar():
+        gradebook.db.rollback()
+        return
+    if not has_mark:
+        gradebook.db.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+    head = {"head": api.get_alembic_version()}
+    gradebook.db.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), head)
+    gradebook.db.commit()
+
+
+def _begin_immediate(gradebook: Gradebook) -> None:
+    """Take SQLite's write lock at the start of a transaction that writes.
+
+    A transaction that reads first and then writes fails at once when another one wrote in between; one that starts with
+    the lock waits.
+    """
+    gradebook.db.remove()
+    gradebook.engine.dispose()
+
+    @event.listens_for(gradebook.engine, "connect")
+    def _manual_transactions(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA busy_timeout = 2000")
+
+    @event.listens_for(gradebook.engine, "begin")
+    def _begin(connection: Any) -> None:
+        writes = connection.get_execution_options().get(WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _reason(error: BaseException) -> str:
+    """The database's own words, without SQL and links."""
+    original = getattr(error, "orig", None) or error
+    words = str(original).strip().splitlines()
+    return words[0] if words else type(error).__name__
+
+
+def _transact(gradebook: Gradebook, work: Callable[[Any], Result]) -> Result:
+    """Run `work` in one transaction, again and again while another writer is in the way."""
+    until = time.monotonic() + WAIT_SECONDS
+    where = gradebook.engine.url.render_as_string(hide_password=True)
+    while True:
+        session = gradebook.db
+        try:
+            session.rollback()
+            session.connection(execution_options={WRITES: True})
+            result = work(session)
+            session.commit()
+            return result
+        except (OperationalError, IntegrityError) as error:
+            session.rollback()
+            reason = _reason(error)
+            # Two writers that add the same row at the same time: the second one finds it in the next round.
+            collision = isinstance(error, IntegrityError)
+            busy = collision or any(word in reason.lower() for word in ("locked", "busy", "deadlock", "serialize"))
+            if not busy:
+                raise CourseError(
+                    f"cannot write to the gradebook {where}: {reason}; the records on disk are complete"
+                ) from error
+            if time.monotonic() > until:
+                raise CourseError(
+                    f"the gradebook {where} has been locked for {WAIT_SECONDS:.0f} s ({reason}); close other graders "
+                    "and the formgrader, then run the same command again: records on disk are kept and not graded twice"
+                ) from error
+            time.sleep(random.uniform(0.02, 0.2))
+        except DatabaseError as error:
+            session.rollback()
+            raise CourseError(
+                f"cannot write to the gradebook {where}: {_reason(error)}; the records on disk are complete"
+            ) from error
+        except BaseException:
+            session.rollback()
+            raise
+
+
+def write_assignment(gradebook: Gradebook, manifests: Sequence[Manifest], due: datetime | None = None) -> None:
+    """Bring an assignment's notebooks and cells in the database to what the manifests say.
+
+    Cells that are no longer there go, with the grades on them; new ones are added to submissions that exist.
+
+    Args:
+        gradebook: from `open_gradebook`.
+        manifests: of every notebook of one assignment.
+        due: the deadline for everyone, with a time zone.
+    """
+    _transact(gradebook, lambda session: _write_assignment(session, manifests, due))
+
+
+def _write_assignment(session: Any, manifests: Sequence[Manifest], due: datetime | None) -> None:
+    name = manifests[0].assignment
+    assignment = session.query(api.Assignment).filter_by(name=name).one_or_none()
+    if assignment is None:
+        assignment = api.Assignment(name, course_id=COURSE_ID)
+        session.add(assignment)
+    if due is not None:
+        assignment.duedate = _utc(due)
+    session.flush()
+    for manifest in manifests:
+        notebook = (
+            session.query(api.Notebook).filter_by(name=manifest.notebook, assignment_id=assignment.id).one_or_none()
+        )
+        if notebook is None:
+            notebook = api.Notebook(name=manifest.notebook, assignment=assignment, kernelspec=KERNELSPEC)
+            session.add(notebook)
+        session.flush()
+        _write_cells(session, notebook, manifest)
+    for submission in session.query(api.SubmittedAssignment).filter_by(assignment_id=assignment.id):
+        _mirror(session, submission)
+    session.flush()
+
+
+def _write_cells(session: Any, notebook: api.Notebook, manifest: Manifest) -> None:
+    sources = {cell.name: cell for cell in session.query(api.SourceCell).filter_by(notebook_id=notebook.id)}
+    graded = {cell.name: cell for cell in session.query(api.GradeCell).filter_by(notebook_id=notebook.id)}
+    solved = {cell.name: cell for cell in session.query(api.SolutionCell).filter_by(notebook_id=notebook.id)}
+    for cell in manifest.cells:
+        source = sources.pop(cell.grade_id, None)
+        if source is None:
+            source = api.SourceCell(name=cell.grade_id, notebook_id=notebook.id, cell_type=cell.cell_type)
+            session.add(source)
+        node = notebook_cell(cell)
+        source.cell_type, source.source = cell.cell_type, cell.released
+        source.locked, source.checksum = node.metadata.nbgrader["locked"], utils.compute_checksum(node)
+        if is_graded(cell):
+            grade_cell = graded.pop(cell.grade_id, None)
+            if grade_cell is None:
+                grade_cell = api.GradeCell(name=cell.grade_id, notebook_id=notebook.id)
+                session.add(grade_cell)
+            grade_cell.max_score, grade_cell.cell_type = float(cell.points or 0.0), cell.cell_type
+        if is_solution(cell) and solved.pop(cell.grade_id, None) is None:
+            session.add(api.SolutionCell(name=cell.grade_id, notebook_id=notebook.id))
+    for gone in graded.values():
+        session.query(api.Grade).filter_by(cell_id=gone.id).delete()
+    for gone in solved.values():
+        session.query(api.Comment).filter_by(cell_id=gone.id).delete()
+    for gone in (*sources.values(), *graded.values(), *solved.values()):
+        session.delete(gone)
+    session.flush()
+    session.expire(notebook)
+
+
+def _mirror(session: Any, submission: api.SubmittedAssignment) -> None:
+    """Give a submission a row for every notebook, grade cell and solution cell of its assignment."""
+    present = {notebook.notebook_id: notebook for notebook in submission.notebooks}
+    for notebook in submission.assignment.notebooks:
+        mine = present.get(notebook.id)
+        if mine is None:
+            mine = api.SubmittedNotebook(notebook=notebook, assignment=submission)
+            session.add(mine)
+            session.flush()
+        graded = {row.cell_id for row in session.query(api.Grade).filter_by(notebook_id=mine.id)}
+        commented = {row.cell_id for row in session.query(api.Comment).filter_by(notebook_id=mine.id)}
+        for cell in session.query(api.GradeCell).filter_by(notebook_id=notebook.id):
+            if cell.id not in graded:
+                session.add(api.Grade(cell_id=cell.id, notebook_id=mine.id, needs_manual_grade=False))
+        for cell in session.query(api.SolutionCell).filter_by(notebook_id=notebook.id):
+            if cell.id not in commented:
+                session.add(api.Comment(cell_id=cell.id, notebook_id=mine.id))
+    session.flush()
+    session.expire(submission)
+
+
+def write_record(
+    gradebook: Gradebook, record: Record, manifests: Iterable[Manifest], due: datetime | None = None
+) -> None:
+    """Write one submission's scores, all of them or none.
+
+    Scores and comments given by hand stay. Where the student handed in again, or the score by machine changed, they are
+    marked for a second look. A fault of the grader is no score: it waits for a person.
+
+    Args:
+        gradebook: from `open_gradebook`.
+        record: of one student and assignment.
+        manifests: of every notebook of the assignment.
+        due: the deadline for everyone, written with the assignment.
+
+    Raises:
+        CourseError: the database cannot be written (locked for long, read-only, full).
+    """
+    manifests = tuple(manifests)
+    version = (record.assignment, due, tuple(sorted((m.notebook, m.release) for m in manifests)))
+    known: set[Any] = gradebook.__dict__.setdefault("course_versions", set())
+
+    def work(session: Any) -> None:
+        if version not in known:
+            _write_assignment(session, manifests, due)
+        _write_submission(session, record)
+
+    _transact(gradebook, work)
+    known.add(version)
+
+
+def _write_submission(session: Any, record: Record) -> None:
+    name = safe_name(record.student)
+    if session.get(api.Student, name) is None:
+        session.add(api.Student(id=name))
+        session.flush()
+    assignment = session.query(api.Assignment).filter_by(name=record.assignment).one()
+    submission = (
+        session.query(api.SubmittedAssignment).filter_by(assignment_id=assignment.id, student_id=name).one_or_none()
+    )
+    if submission is None:
+        submission = api.SubmittedAssignment(assignment_id=assignment.id, student_id=name)
+        session.add(submission)
+        session.flush()
+    _mirror(session, submission)
+    timestamp = _utc(parse_time(record.received, "UTC")) if record.received else None
+    handed_in_again = submission.timestamp is not None and submission.timestamp != timestamp
+    submission.timestamp = timestamp
+    results = {notebook.name: notebook for notebook in record.notebooks}
+    for mine in submission.notebooks:
+        result = results.get(mine.notebook.name)
+        exercises: dict[tuple[str, str], ExerciseResult] = {}
+        if result is not None:
+            exercises = {(e.kind, e.name): e for e in result.exercises}
+        cells = {cell.id: cell.name for cell in session.query(api.BaseCell).filter_by(notebook_id=mine.notebook_id)}
+        for grade in session.query(api.Grade).filter_by(notebook_id=mine.id):
+            exercise = exercises.get(exercise_of(cells[grade.cell_id]))
+            _write_grade(grade, exercise, result, handed_in_again)
+        for comment in session.query(api.Comment).filter_by(notebook_id=mine.id):
+            exercise = exercises.get(exercise_of(cells[comment.cell_id]))
+            comment.auto_comment = None if exercise is None else short_comment(exercise)
+
+
+def _write_grade(
+    grade: api.Grade, exercise: ExerciseResult | None, notebook: NotebookResult | None, again: bool
+) -> None:
+    score: float | None
+    if exercise is None:
+        # Nothing is known about this cell: a zero where there was nothing to grade, a person decides where we failed.
+        ours = notebook is not None and notebook.status == "grader_error"
+        score, waits = (None, True) if ours else (0.0, False)
+    elif exercise.status == "grader_error" or exercise.status == "manual":
+        score, waits = None, True
+    else:
+        score, waits = exercise.score, False
+    changed = grade.auto_score != score
+    grade.auto_score = score
+    if grade.manual_score is None:
+        grade.needs_manual_grade = waits
+    elif changed or again:
+        grade.needs_manual_grade = True
+
+
+def short_comment(exercise: ExerciseResult) -> str | None:
+    """What nbgrader's pages show beside a cell: each failed test in its own words."""
+    if exercise.status in ("manual", "passed"):
+        return None
+    failed = [t for t in exercise.tests if t.status != "passed" and (t.message or t.title)]
+    lines = [f"- {t.title} {t.message}".rstrip() for t in failed] if exercise.status in ("partial", "failed") else []
+    if exercise.message:
+        lines.insert(0, exercise.message)
+    return harmless_markdown(plain_text("\n".join(lines), 4000)) or None
+
+
+def apply_policy(gradebook: Gradebook, ledgers: Mapping[str, SlipLedger], curriculum: Curriculum) -> None:
+    """Write what the late policy decided: extensions and slip days move a deadline, a penalty takes off late work.
+
+    Args:
+        gradebook: from `open_gradebook`, with the records written.
+        ledgers: student id to ledger, from `autograder.policy.ledgers`.
+        curriculum: the course.
+    """
+    by_student = {safe_name(student): ledger for student, ledger in ledgers.items()}
+
+    def work(session: Any) -> None:
+        for submission in session.query(api.SubmittedAssignment):
+            ledger = by_student.get(submission.student_id)
+            lateness = ledger.entries.get(submission.assignment.name) if ledger is not None else None
+            if lateness is not None:
+                _write_lateness(session, submission, lateness, curriculum.assignment(lateness.assignment))
+
+    _transact(gradebook, work)
+
+
+def _write_lateness(
+    session: Any, submission: api.SubmittedAssignment, lateness: Lateness, assignment: Assignment
+) -> None:
+    if assignment.due is not None and lateness.due is not None:
+        moved = lateness.due.astimezone(UTC) - assignment.due.astimezone(UTC) + timedelta(days=lateness.slip_days)
+        submission.extension = moved if moved > timedelta(0) else None
+    for mine in submission.notebooks:
+        mine.late_submission_penalty = None  # nbgrader warns of a penalty of 0.0
+        if lateness.status == "too_late":
+            grades = session.query(api.Grade).filter_by(notebook_id=mine.id)
+            mine.late_submission_penalty = sum((_given(grade) for grade in grades), 0.0)
+
+
+def _given(grade: api.Grade) -> float:
+    score = grade.manual_score if grade.manual_score is not None else grade.auto_score
+    return float(score or 0.0) + float(grade.extra_credit or 0.0)
+
+
+def _utc(moment: datetime) -> datetime:
+    """nbgrader keeps times without a zone, meant as UTC."""
+    return (moment.astimezone(UTC) if moment.tzinfo is not None else moment).replace(tzinfo=None)
+
+
+def with_manual_grades(records: Iterable[Record], gradebook: Gradebook) -> list[Record]:
+    """Copy records with what a person graded in the formgrader: scores, and comments as messages.
+
+    The points of an answer that is graded move from `manual_points` to `points`; a score set by hand on an exercise
+    replaces the machine's.
+
+    Returns:
+        New records in the same order; records without manual grades are equal to those given.
+    """
+    session = gradebook.db
+    rows = (
+        session.query(
+            api.SubmittedAssignment.student_id, api.Assignment.name, api.Notebook.name, api.BaseCell.name, api.Grade
+        )
+        .select_from(api.Grade)
+        .join(api.BaseCell, api.BaseCell.id == api.Grade.cell_id)
+        .join(api.SubmittedNotebook, api.SubmittedNotebook.id == api.Grade.notebook_id)
+        .join(api.Notebook, api.Notebook.id == api.SubmittedNotebook.notebook_id)
+        .join(api.SubmittedAssignment, api.SubmittedAssignment.id == api.SubmittedNotebook.assignment_id)
+        .join(api.Assignment, api.Assignment.id == api.SubmittedAssignment.assignment_id)
+        .filter((api.Grade.manual_score.is_not(None)) | (api.Grade.extra_credit.is_not(None)))
+    )
+    scores = {
+        (student, assignment, notebook, *exercise_of(cell)): _given(grade)
+        for student, assignment, notebook, cell, grade in rows
+    }
+    notes = (
+        session.query(
+            api.SubmittedAssignment.student_id, api.Assignment.name, api.Notebook.name, api.BaseCell.name, api.Comment
+        )
+        .select_from(api.Comment)
+        .join(api.BaseCell, api.BaseCell.id == api.Comment.cell_id)
+        .join(api.SubmittedNotebook, api.SubmittedNotebook.id == api.Comment.notebook_id)
+        .join(api.Notebook, api.Notebook.id == api.SubmittedNotebook.notebook_id)
+        .join(api.SubmittedAssignment, api.SubmittedAssignment.id == api.SubmittedNotebook.assignment_id)
+        .join(api.Assignment, api.Assignment.id == api.SubmittedAssignment.assignment_id)
+        .filter(api.Comment.manual_comment.is_not(None))
+    )
+    comments = {
+        (student, assignment, notebook, *exercise_of(cell)): row.manual_comment
+        for student, assignment, notebook, cell, row in notes
+    }
+    session.rollback()
+    return [_graded_by_hand(record, scores, comments) for record in records]
+
+
+def _graded_by_hand(record: Record, scores: Mapping[Any, float], comments: Mapping[Any, str]) -> Record:
+    record = copy.deepcopy(record)
+    student = safe_name(record.student)
+    for notebook in record.notebooks:
+        for exercise in notebook.exercises:
+            key = (student, record.assignment, notebook.name, exercise.kind, exercise.name)
+            if comment := comments.get(key):
+                exercise.message = (
+                    f"{exercise.message}\n{comment}" if exercise.message and exercise.kind != "answer" else comment
+                )
+            if key not in scores:
+                continue
+            gain = scores[key] - exercise.score
+            exercise.score = scores[key]
+            exercise.status = (
+                "passed" if exercise.score >= exercise.points else "partial" if exercise.score > 0 else "failed"
+            )
+            notebook.score, record.score = notebook.score + gain, record.score + gain
+            if exercise.kind == "answer":
+                notebook.points, record.points = notebook.points + exercise.points, record.points + exercise.points
+                record.manual_points = max(0.0, record.manual_points - exercise.points)
+    return record
