@@ -88,7 +88,6 @@ class NotebookResult:
     exercises: list[ExerciseResult] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     seconds: float = 0.0
-    cpu_seconds: float = 0.0
 
 
 @dataclass

@@ -40,13 +40,14 @@ def set_dumpable(on: bool) -> None:
     _call("prctl", PR_SET_DUMPABLE, int(on), 0, 0, 0)
 
 
-def enter_namespaces(file_mb: int) -> None:
+def enter_namespaces(file_mb: int, cover: list[str]) -> None:
     """Leave the namespaces of the zygote and cover every writable folder, and /proc, with a fresh, empty one.
 
     The next child that is forked is process 1 of the new pid namespace.
 
     Args:
         file_mb: size of the work folder in MB.
+        cover: the folders; the first is the work folder.
 
     Raises:
         OSError: the kernel does not allow it.
@@ -58,9 +59,10 @@ def enter_namespaces(file_mb: int) -> None:
             file.write(text)
     size = f"size={file_mb}m,mode=0777,nr_inodes=20000".encode()
     small = b"size=16m,mode=0777,nr_inodes=2000"
-    for folder, options in (("/work", size), ("/tmp", size), ("/dev/shm", small), ("/proc", b"size=4k,mode=0555")):
-        _call("mount", b"tmpfs", folder.encode(), b"tmpfs", MS_NOSUID | MS_NODEV, options)
-    os.chdir("/work")
+    special = {"/dev/shm": small, "/proc": b"size=4k,mode=0555"}
+    for folder in cover:
+        _call("mount", b"tmpfs", folder.encode(), b"tmpfs", MS_NOSUID | MS_NODEV, special.get(folder, size))
+    os.chdir(cover[0])
 
 
 def drop_capabilities() -> None:

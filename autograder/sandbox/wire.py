@@ -118,6 +118,11 @@ def _encode(value: Any, reduce: Reduce, buffers: list[bytes], depth: int) -> Any
     if kind is torch.Generator and value.device.type == "cpu":
         state = value.get_state().numpy().tobytes()
         return {"k": "generator", "b": _buffer(buffers, state)}
+    if isinstance(value, torch.Tensor):
+        return _encode_tensor(value.as_subclass(torch.Tensor), reduce, buffers)
+    for base in (list, tuple, dict):  # a named tuple, an ordered dictionary: what it holds is what counts
+        if isinstance(value, base):
+            return _encode(base(value), reduce, buffers, depth)
     return reduce(value)
 
 

@@ -453,7 +453,8 @@ def supervise(channel: wire.Channel, shell: Any, limits: dict[str, float], confi
             os.close(fd)
             channel.send({"pid": pid})
         elif header.get("op") == "release":
-            channel.send({"ended": _end_all_since(int(header["pid"]))})
+            pid = int(header["pid"])
+            channel.send({"ended": _end_all_since(pid) if confined else _end_group(pid)})
         elif header.get("op") == "usage":
             used = resource.getrusage(resource.RUSAGE_CHILDREN)
             channel.send({"cpu": used.ru_utime + used.ru_stime})
@@ -474,6 +475,16 @@ def _become_base(channel: wire.Channel, shell: Any, limits: dict[str, float], co
         confine.refuse_system_calls()
     channel.send({"hello": os.getpid()})
     Worker(channel, shell, int(limits["output_kb"])).serve()
+
+
+def _end_group(pid: int) -> int:
+    """Without a pid namespace: kill one process and its group; what has left the group is not found."""
+    ended = 0
+    for kill in (os.kill, os.killpg):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            kill(pid, signal.SIGKILL)
+            ended = 1
+    return ended
 
 
 def _end_all_since(first: int) -> int:

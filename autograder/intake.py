@@ -1,0 +1,274 @@
+"""From a file that was handed in to canonical cells: only sources, found by grade id, and nothing of its metadata is believed.
+
+A damaged notebook is read for what is there. What was found is told kindly, as `Finding`s; nothing here raises for
+anything that a file can contain.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder.compiler.manifest import Manifest, ManifestCell
+from autograder.record import Finding
+
+MAX_FILE = 64 << 20
+MAX_CELLS = 5_000
+MAX_SOURCE = 1 << 20
+GRADED = ("exercise", "quiz", "answer")
+_CHECKED_METADATA = ("grade", "points", "solution", "locked", "task")
+
+
+@dataclass
+class Submission:
+    """One notebook of one student, reduced to what may be run.
+
+    Attributes:
+        cells: name of an exercise, quiz or answer -> the sources that carry its grade id, in order (usually one).
+        extras: definitions and imports of the student's own cells, as (name of the next graded cell or "", source).
+        findings: what was noticed.
+        sha256: of the file.
+        readable: False if nothing could be read.
+    """
+
+    cells: dict[str, list[str]] = field(default_factory=dict)
+    extras: list[tuple[str, str]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    sha256: str = ""
+    readable: bool = True
+
+    def source(self, name: str) -> str:
+        """The student's text for one name, as shown in feedback."""
+        return "\n\n".join(self.cells.get(name, []))
+
+    def note(self, kind: str, message: str, for_student: bool = True) -> None:
+        self.findings.append(Finding(kind, message, for_student))
+
+
+def normalise(source: str) -> str:
+    """A source without the differences that editors make: line ends, trailing blanks, surrounding blank lines."""
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines).strip("\n")
+
+
+def is_untouched(source: str, cell: ManifestCell) -> bool:
+    """Whether a student has left the released cell as it was."""
+    return normalise(source) == normalise(cell.released)
+
+
+def read_submission(path: Path, manifest: Manifest) -> Submission:
+    """Read one file; whatever it holds, the answer is a `Submission`."""
+    submission = Submission()
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE:
+            return _unreadable(submission, f"the file has {size >> 20} MB; at most {MAX_FILE >> 20} MB are read")
+        data = path.read_bytes()
+    except OSError as error:
+        return _unreadable(submission, f"the file cannot be read: {error.strerror}")
+    return read_bytes(data, manifest, submission)
+
+
+def read_bytes(data: bytes, manifest: Manifest, submission: Submission | None = None) -> Submission:
+    """The same for the content of a file."""
+    submission = submission or Submission()
+    submission.sha256 = hashlib.sha256(data).hexdigest()
+    if not data.strip():
+        return _unreadable(submission, "the file is empty; save the notebook and hand it in again")
+    try:
+        notebook = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        where = f" (near character {error.pos} of {len(data)})" if isinstance(error, json.JSONDecodeError) else ""
+        return _unreadable(
+            submission, f"the file is not a notebook: its JSON is broken{where}. It may have been cut off while it was copied"
+        )
+    cells = _cells_of(notebook)
+    if cells is None:
+        return _unreadable(submission, "the file is JSON but not a notebook: it has no list of cells")
+    if isinstance(notebook, dict) and "worksheets" in notebook:
+        submission.note("old_format", "The notebook was saved in format 3; its cells were read all the same.")
+    if len(cells) > MAX_CELLS:
+        submission.note("too_many_cells", f"The notebook has {len(cells)} cells; the first {MAX_CELLS} were read.")
+        cells = cells[:MAX_CELLS]
+    _Matcher(submission, manifest).match([c for c in cells if isinstance(c, dict)])
+    return submission
+
+
+def _unreadable(submission: Submission, reason: str) -> Submission:
+    submission.readable = False
+    submission.note("unreadable", reason[0].upper() + reason[1:] + ".")
+    return submission
+
+
+def _cells_of(notebook: Any) -> list[Any] | None:
+    if not isinstance(notebook, dict):
+        return None
+    if isinstance(notebook.get("cells"), list):
+        return notebook["cells"]
+    sheets = notebook.get("worksheets")
+    if isinstance(sheets, list):  # format 3
+        return [
+            cell
+            for sheet in sheets
+            if isinstance(sheet, dict) and isinstance(sheet.get("cells"), list)
+            for cell in sheet["cells"]
+        ]
+    return None
+
+
+def _source_of(cell: dict[str, Any]) -> str:
+    """The text of a cell: a string, a list of strings, or `input` in format 3."""
+    source = cell.get("source", cell.get("input", ""))
+    if isinstance(source, list):
+        source = "".join(part for part in source if isinstance(part, str))
+    if not isinstance(source, str):
+        return ""
+    source = source[:MAX_SOURCE].replace("\r\n", "\n").replace("\r", "\n")
+    return source.encode("utf-8", "replace").decode("utf-8").replace("\0", "")  # lone surrogates cannot be passed on
+
+
+def _metadata(cell: dict[str, Any]) -> dict[str, Any]:
+    metadata = cell.get("metadata")
+    nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    return nbgrader if isinstance(nbgrader, dict) else {}
+
+
+class _Matcher:
+    """Finds, for each graded cell of the release, what the student handed in for it."""
+
+    def __init__(self, submission: Submission, manifest: Manifest):
+        self.submission = submission
+        self.graded = {c.grade_id: c for c in manifest.cells if c.kind in GRADED}
+        self.known = {c.grade_id: c for c in manifest.cells}
+        self.order = list(self.graded)
+        self.by_definition = {name: c for c in manifest.cells if c.kind in ("exercise", "quiz") for name in c.defines}
+        self.found: dict[str, list[str]] = {}
+        self.extra: list[tuple[int, str]] = []  # (how many graded cells stand before it, source)
+
+    def match(self, cells: list[dict[str, Any]]) -> None:
+        loose: list[tuple[int, str]] = []
+        seen = 0
+        for cell in cells:
+            source, metadata = _source_of(cell), _metadata(cell)
+            claimed = metadata.get("grade_id")
+            known = self.known.get(claimed) if isinstance(claimed, str) else None
+            if known is None and isinstance(cell.get("id"), str):
+                known = self.known.get(cell["id"])
+                if known is not None and known.grade_id in self.graded:
+                    self._note_once("metadata_lost", "Some cells have lost their grading metadata; they were recognised by their ids.")
+            if known is not None and known.grade_id in self.graded:
+                self._take(known, cell, source, metadata)
+                seen = max(seen, self.order.index(known.grade_id) + 1)
+            elif known is None and cell.get("cell_type") == "code" and source.strip():
+                loose.append((seen, source))
+        self._adopt(loose)
+        self._finish()
+
+    def _take(self, known: ManifestCell, cell: dict[str, Any], source: str, metadata: dict[str, Any]) -> None:
+        kind = cell.get("cell_type")
+        if kind != known.cell_type:
+            self.submission.note("cell_type", f"The cell of {known.name} was a {kind} cell; its text was read as {known.cell_type}.")
+        self._compare_metadata(known, metadata)
+        self.found.setdefault(known.grade_id, []).append(source)
+
+    def _compare_metadata(self, known: ManifestCell, metadata: dict[str, Any]) -> None:
+        if not metadata:
+            return
+        expected: dict[str, Any] = {
+            "exercise": {"grade": False, "solution": True, "locked": False, "task": False},
+            "quiz": {"grade": True, "solution": True, "locked": False, "task": False, "points": known.points},
+            "answer": {"grade": True, "solution": True, "locked": False, "task": False, "points": known.points},
+        }[known.kind]
+        changed = [key for key in _CHECKED_METADATA if key in metadata and key in expected and metadata[key] != expected[key]]
+        if changed:
+            self.submission.note(
+                "metadata_changed",
+                f"The grading metadata of {known.name} was changed ({', '.join(changed)}); the release's own was used.",
+                for_student=False,
+            )
+
+    def _adopt(self, loose: list[tuple[int, str]]) -> None:
+        """Cells without a grade id: an answer that lost it, or a helper of the student's own."""
+        for position, source in loose:
+            names = _defined_names(source)
+            owners = {self.by_definition[n].grade_id for n in names if n in self.by_definition}
+            missing = [g for g in owners if not self._answered(g)]
+            if missing:
+                for grade_id in missing:
+                    name = self.graded[grade_id].name
+                    self.submission.note("recognised", f"The cell of {name} had lost its grade id and was recognised by what it defines.")
+                    self.found[grade_id] = [source]
+            elif definitions := definitions_of(source):
+                self.extra.append((position, definitions))
+
+    def _answered(self, grade_id: str) -> bool:
+        cell = self.graded[grade_id]
+        return any(source.strip() and not is_untouched(source, cell) for source in self.found.get(grade_id, []))
+
+    def _finish(self) -> None:
+        submission = self.submission
+        for grade_id, cell in self.graded.items():
+            sources = self.found.get(grade_id)
+            if sources is None:
+                submission.note("missing_cell", f"The cell of {cell.name} is not in the notebook.")
+                continue
+            written = [s for s in sources if s.strip() and not is_untouched(s, cell)] or sources[:1]
+            if len(sources) > 1:
+                submission.note("duplicated_cell", f"The cell of {cell.name} is there {len(sources)} times; all were run, in order.")
+            submission.cells[cell.name] = written
+        names = [self.graded[g].name for g in self.order]
+        submission.extras = [(names[position] if position < len(names) else "", source) for position, source in self.extra]
+
+    def _note_once(self, kind: str, message: str) -> None:
+        if all(f.kind != kind for f in self.submission.findings):
+            self.submission.note(kind, message)
+
+
+def _parse(source: str) -> ast.Module | None:
+    """Parse a cell, reading magics and shell lines as comments; None where it is not Python all the same."""
+    text = re.sub(r"^([ \t]*)([%!?].*)$", r"\1pass", source, flags=re.MULTILINE)
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _targets(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [t.id for target in node.targets for t in ast.walk(target) if isinstance(t, ast.Name)]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+        return [node.target.id]
+    return []
+
+
+def _defined_names(source: str) -> set[str]:
+    tree = _parse(source)
+    return {name for node in tree.body for name in _targets(node)} if tree is not None else set()
+
+
+def definitions_of(source: str) -> str:
+    """The imports, functions, classes and constants of a cell: what other cells may need, without what it runs.
+
+    >>> definitions_of("import math\\nprint(1)\\ndef half(x):\\n    return x / 2\\nwhile True: pass\\nK = 3")
+    'import math\\ndef half(x):\\n    return x / 2\\nK = 3'
+    """
+    tree = _parse(source)
+    if tree is None:
+        return ""
+    kept = []
+    for node in tree.body:
+        keep = isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            keep = not any(isinstance(n, ast.Call | ast.Await | ast.ListComp | ast.GeneratorExp) for n in ast.walk(node.value)) or isinstance(node.value, ast.Lambda)
+        if keep:
+            decorators = getattr(node, "decorator_list", [])
+            first = min([node.lineno, *(d.lineno for d in decorators)])
+            kept.append("\n".join(source.split("\n")[first - 1 : node.end_lineno]))
+    return "\n".join(kept)

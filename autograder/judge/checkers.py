@@ -1,0 +1,216 @@
+"""Assertions of the hidden suites. They accept tensors, arrays and numbers; their messages are read by students.
+
+A message says what was found (shape, dtype, the first entry that differs) and, where it can be recognised, what kind
+of mistake it is. It never says the expected value.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from autograder.judge.handles import Handle
+from autograder.judge.problems import Mistake
+
+_LOW_PRECISION = {"float16", "bfloat16"}
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, Handle):
+        return f"an object of type {value.type_name}"
+    if value is None:
+        return "None (is a `return` missing?)"
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and dtype {str(value.dtype).removeprefix('torch.')}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    if isinstance(value, bool | int | float | str):
+        text = repr(value)
+        return f"{type(value).__name__} {text if len(text) < 60 else text[:57] + '...'}"
+    return f"a {type(value).__name__}"
+
+
+def dtype_name(value: Any) -> str:
+    """Name of the dtype of a tensor, array or number, e.g. ``float32``."""
+    if isinstance(value, torch.Tensor):
+        return str(value.dtype).removeprefix("torch.")
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.name
+    return {bool: "bool", int: "int64", float: "float64"}.get(type(value), "float64")
+
+
+def as_array(value: Any, what: str = "the result") -> np.ndarray[Any, Any]:
+    """A tensor, array, number or nested list of these as a float64 (or boolean, integer, complex) array.
+
+    Raises:
+        Mistake: the value is none of these.
+    """
+    if isinstance(value, torch.Tensor):
+        tensor = value.detach()
+        return (tensor.double() if tensor.dtype.is_floating_point else tensor).numpy()
+    if isinstance(value, list | tuple):
+        try:
+            array = np.array([as_array(item, what) for item in value])
+        except ValueError:
+            raise Mistake(f"{what} is a list whose entries differ in shape; one tensor was expected.") from None
+    elif isinstance(value, np.ndarray | np.generic | bool | int | float | complex):
+        array = np.asarray(value)
+    else:
+        raise Mistake(f"{what} is {_name(value)}; a tensor was expected.")
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _tolerances(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> tuple[float, float]:
+    """The looser of the two precisions decides, so that float32 work on float64 inputs is not called wrong."""
+    names = {dtype_name(actual), dtype_name(expected)}
+    if names & _LOW_PRECISION:
+        loose = (2e-2, 2e-2)
+    elif "float32" in names:
+        loose = (1e-4, 1e-5)
+    else:
+        loose = (1e-6, 1e-8)
+    return (loose[0] if rtol is None else rtol, loose[1] if atol is None else atol)
+
+
+def assert_close(
+    actual: Any,
+    expected: Any,
+    rtol: float | None = None,
+    atol: float | None = None,
+    hint: str = "",
+    what: str = "the result",
+) -> None:
+    """Values agree: ``|actual - expected| <= atol + rtol * |expected|`` in every entry, shapes equal, no NaN.
+
+    Args:
+        actual: from the student; expected: from an oracle.
+        rtol, atol: default 1e-6 and 1e-8, or 1e-4 and 1e-5 if either side is float32.
+        hint: a sentence that is added to the message.
+        what: names the value in the message.
+
+    Raises:
+        Mistake: with a message for the student.
+    """
+    rtol, atol = _tolerances(actual, expected, rtol, atol)
+    found, wanted = as_array(actual, what), as_array(expected)
+    tail = f" {hint}" if hint else ""
+    if found.shape != wanted.shape:
+        if found.shape == wanted.T.shape and found.ndim == 2 and _close(found.T, wanted, rtol, atol):
+            raise Mistake(f"{_capital(what)} is transposed: its shape is {found.shape}, expected {wanted.shape}.{tail}")
+        if found.size == wanted.size == 1:
+            found = found.reshape(wanted.shape)
+        else:
+            raise Mistake(f"{_capital(what)} has shape {found.shape}, expected {wanted.shape}.{tail}")
+    if found.dtype.kind == "b" and wanted.dtype.kind != "b" or found.dtype.kind not in "biufc":
+        raise Mistake(f"{_capital(what)} is {_name(actual)}; numbers were expected.{tail}")
+    if _close(found, wanted, rtol, atol):
+        return
+    raise Mistake(f"{_capital(what)} {_difference(found, wanted, rtol, atol)}{tail}")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _close(found: Any, wanted: Any, rtol: float, atol: float) -> bool:
+    with np.errstate(all="ignore"):
+        return bool(np.allclose(found, wanted, rtol=rtol, atol=atol, equal_nan=False))
+
+
+def _difference(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], rtol: float, atol: float) -> str:
+    """Describe how two arrays of one shape differ, in words that help and give nothing away."""
+    with np.errstate(all="ignore"):
+        bad = ~np.isclose(found, wanted, rtol=rtol, atol=atol)
+        nan, inf = np.isnan(found) & ~np.isnan(wanted), np.isinf(found) & ~np.isinf(wanted)
+        if nan.any():
+            return f"is nan in {_count(nan)}."
+        if inf.any():
+            return f"is infinite in {_count(inf)}."
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = f"entry {list(first)}" if first else "its value"
+        text = f"is wrong in {_count(bad)}; {where} was {found[first]:.6g}."
+        if found.ndim == 2 and found.shape[0] == found.shape[1] and found.shape[0] > 1 and _close(found.T, wanted, rtol, atol):
+            return text + " It looks transposed."
+        if _close(-found, wanted, rtol, atol):
+            return text + " The sign is the wrong way round."
+        large = np.abs(wanted) > max(atol, 1e-12)
+        if large.any() and found.size > 0:
+            ratios = found[large] / wanted[large]
+            if np.isfinite(ratios).all() and np.allclose(ratios, ratios.flat[0], rtol=1e-3) and abs(ratios.flat[0]) > 1e-9:
+                return text + f" It is off by a factor of {ratios.flat[0]:.4g} everywhere."
+        if found.size > 1:
+            shifts = found - wanted
+            if np.allclose(shifts, shifts.flat[0], rtol=1e-3, atol=atol):
+                return text + " It is off by one constant everywhere."
+        return text
+
+
+def _count(mask: np.ndarray[Any, Any]) -> str:
+    n = int(mask.sum())
+    return "its only entry" if mask.size == 1 else f"{n} of {mask.size} entries"
+
+
+def assert_equal(actual: Any, expected: Any, hint: str = "", what: str = "the result") -> None:
+    """Values are the same: numbers, strings, sequences of them, or arrays entry by entry (1 and 1.0 are the same)."""
+    tail = f" {hint}" if hint else ""
+    if isinstance(expected, torch.Tensor | np.ndarray):
+        found, wanted = as_array(actual, what), as_array(expected)
+        if found.shape != wanted.shape:
+            raise Mistake(f"{_capital(what)} has shape {found.shape}, expected {wanted.shape}.{tail}")
+        if not np.array_equal(found, wanted):
+            bad = found != wanted
+            raise Mistake(f"{_capital(what)} is wrong in {_count(np.asarray(bad))}.{tail}")
+        return
+    if isinstance(actual, torch.Tensor | np.ndarray | np.generic) and np.size(actual) == 1 and isinstance(expected, int | float):
+        actual = actual.item()
+    if isinstance(actual, Handle) or actual != expected:
+        raise Mistake(f"{_capital(what)} is {_name(actual)}, which is not right.{tail}")
+
+
+def assert_shape(actual: Any, shape: tuple[int, ...], hint: str = "", what: str = "the result") -> None:
+    """A tensor or array has this shape."""
+    found = as_array(actual, what).shape
+    if found != tuple(shape):
+        raise Mistake(f"{_capital(what)} has shape {found}, expected {tuple(shape)}." + (f" {hint}" if hint else ""))
+
+
+def assert_dtype(actual: Any, dtype: torch.dtype, hint: str = "", what: str = "the result") -> None:
+    """A tensor or array has the dtype that corresponds to this torch dtype."""
+    wanted = str(dtype).removeprefix("torch.")
+    if not isinstance(actual, torch.Tensor | np.ndarray | np.generic):
+        raise Mistake(f"{_capital(what)} is {_name(actual)}; a tensor was expected.")
+    if dtype_name(actual) != wanted:
+        raise Mistake(f"{_capital(what)} has dtype {dtype_name(actual)}, expected {wanted}." + (f" {hint}" if hint else ""))
+
+
+def assert_finite(actual: Any, hint: str = "", what: str = "the result") -> None:
+    """No entry is nan or infinite."""
+    found = as_array(actual, what)
+    tail = f" {hint}" if hint else ""
+    if np.isnan(found).any():
+        raise Mistake(f"{_capital(what)} is nan in {_count(np.isnan(found))}.{tail}")
+    if np.isinf(found).any():
+        raise Mistake(f"{_capital(what)} is infinite in {_count(np.isinf(found))}.{tail}")
+
+
+def assert_true(condition: Any, message: str) -> None:
+    """The condition holds; the message is what the student reads otherwise."""
+    if not bool(condition):
+        raise Mistake(message)
+
+
+def assert_at_least(actual: Any, bound: float, what: str = "the result", hint: str = "") -> None:
+    """A number reaches a bound that students are told."""
+    value = float(as_array(actual, what).reshape(-1)[0]) if np.size(as_array(actual, what)) == 1 else math.nan
+    if not value >= bound:
+        raise Mistake(f"{_capital(what)} is {value:.4g}; at least {bound:.4g} was expected." + (f" {hint}" if hint else ""))
+
+
+def assert_at_most(actual: Any, bound: float, what: str = "the result", hint: str = "") -> None:
+    """A number stays below a bound that students are told."""
+    value = float(as_array(actual, what).reshape(-1)[0]) if np.size(as_array(actual, what)) == 1 else math.nan
+    if not value <= bound:
+        raise Mistake(f"{_capital(what)} is {value:.4g}; at most {bound:.4g} was expected." + (f" {hint}" if hint else ""))

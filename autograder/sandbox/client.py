@@ -1,0 +1,237 @@
+"""The trusted side of the sandbox: start a zygote, get a sandbox per submission, fork snapshots, end them.
+
+Nothing that comes from a worker is trusted here: answers are decoded as plain data, waiting has a deadline, and what does not answer
+is ended from outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from autograder.curriculum import Limits
+from autograder.sandbox import isolation, wire
+
+START_SECONDS = 120.0  # importing torch on a cold disk
+ANSWER_SECONDS = 20.0  # what the supervisor, which runs no student code, may take on a busy machine
+
+
+class SandboxFault(Exception):
+    """The sandbox itself did not work: our fault or the machine's, never the student's."""
+
+
+class ProcessGone(Exception):
+    """The student's process ended instead of answering."""
+
+
+class ProcessTimeout(Exception):
+    """The student's process did not answer in time, and was ended."""
+
+    def __init__(self, seconds: float):
+        super().__init__(f"no answer within {seconds:g} s")
+        self.seconds = seconds
+
+
+class Process:
+    """A snapshot: one process of the sandbox, reached through a socket of its own."""
+
+    def __init__(self, sandbox: Sandbox, channel: wire.Channel, pid: int):
+        self.sandbox = sandbox
+        self.channel = channel
+        self.pid = pid
+        self.alive = True
+
+    def request(
+        self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = (), seconds: float = ANSWER_SECONDS
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """Send one request and wait for the answer.
+
+        Raises:
+            ProcessGone: the process ended. ProcessTimeout: it did not answer in time; it has been ended.
+        """
+        self.send(header, buffers)
+        return self.receive(time.monotonic() + seconds, seconds)
+
+    def send(self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = (), fd: int | None = None) -> None:
+        """Send without waiting for an answer."""
+        if not self.alive:
+            raise ProcessGone("the process has ended")
+        try:
+            self.channel.send(header, buffers, fd)
+        except wire.Closed:
+            self._lost()
+            raise ProcessGone("the process has ended") from None
+
+    def receive(self, deadline: float, seconds: float) -> tuple[dict[str, Any], list[bytes]]:
+        """Wait for one answer until `deadline` (on `time.monotonic`)."""
+        try:
+            return self.channel.receive(deadline)
+        except wire.WireTimeout:
+            self.end()
+            raise ProcessTimeout(seconds) from None
+        except wire.WireError as error:
+            self.end()
+            raise ProcessGone(str(error)) from None
+
+    def fork(self) -> Process:
+        """Take a snapshot: a child that has everything this process has, and shares nothing with it."""
+        ours, theirs = wire.pair()
+        try:
+            self.send({"op": "fork"}, fd=theirs.fileno())
+        finally:
+            theirs.close()
+        child = Process(self.sandbox, wire.Channel(ours, self.channel.max_frame), 0)
+        header, _ = self.receive(time.monotonic() + ANSWER_SECONDS, ANSWER_SECONDS)
+        pid = header.get("pid")
+        if type(pid) is not int or pid < 2:
+            self.end()
+            raise ProcessGone("the process cannot be copied any more")
+        child.pid = pid
+        child.receive(time.monotonic() + ANSWER_SECONDS, ANSWER_SECONDS)
+        return child
+
+    def close(self) -> None:
+        """Hang up; a process that still listens ends by itself."""
+        self._lost()
+
+    def end(self) -> None:
+        """End the process, and everything born after it, from outside."""
+        pid, was_alive = self.pid, self.alive
+        self._lost()
+        if was_alive and pid:
+            self.sandbox.release(pid)
+
+    def _lost(self) -> None:
+        self.alive = False
+        self.channel.close()
+
+
+class Sandbox:
+    """The sandbox of one submission. Use as a context manager: leaving it ends every process in there."""
+
+    def __init__(self, channel: wire.Channel, namespaces: bool, max_result_mb: int):
+        self.channel = channel
+        self.namespaces = namespaces
+        self.max_result = max_result_mb << 20
+
+    def base(self) -> Process:
+        """Fork the first process that may run the student's code."""
+        ours, theirs = wire.pair()
+        try:
+            self.channel.send({"op": "base"}, fd=theirs.fileno())
+        finally:
+            theirs.close()
+        process = Process(self, wire.Channel(ours, self.max_result), 0)
+        header, _ = self._answer()
+        process.pid = int(header["pid"])
+        try:
+            process.receive(time.monotonic() + ANSWER_SECONDS, ANSWER_SECONDS)
+        except (ProcessGone, ProcessTimeout) as error:
+            raise SandboxFault(f"the first process did not start: {error}") from None
+        return process
+
+    def release(self, pid: int) -> int:
+        """End every process born at or after `pid`; returns how many there were."""
+        try:
+            self.channel.send({"op": "release", "pid": pid})
+            return int(self._answer()[0]["ended"])
+        except (wire.WireError, SandboxFault):
+            return 0
+
+    def _answer(self) -> tuple[dict[str, Any], list[bytes]]:
+        try:
+            return self.channel.receive(time.monotonic() + ANSWER_SECONDS)
+        except wire.WireError as error:
+            raise SandboxFault(f"the supervisor of the sandbox did not answer: {error}") from None
+
+    def close(self) -> None:
+        """Hang up; the supervisor ends, and with it the whole pid namespace."""
+        self.channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Zygote:
+    """A warm process that makes sandboxes. Use as a context manager.
+
+    Args:
+        library: folder that holds the student edition of `course_lib`.
+        level: isolation that is asked for, as in course.toml.
+        warm: modules that the released set-up cells import.
+
+    Raises:
+        CourseError: the machine offers less isolation than asked for.
+        SandboxFault: the zygote did not start; the message has the end of what it printed.
+    """
+
+    def __init__(self, library: Path, level: str = "bubblewrap", warm: tuple[str, ...] = ()):
+        self.level = isolation.require(level)
+        self._folder = tempfile.TemporaryDirectory(prefix="course-zygote-")
+        ours, theirs = wire.pair()
+        log = Path(self._folder.name, "log")
+        command = isolation.zygote_command(self.level, library, theirs.fileno(), Path(self._folder.name), warm)
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
+            )
+        theirs.close()
+        self.control = wire.Channel(ours)
+        try:
+            self.control.receive(time.monotonic() + START_SECONDS)
+        except wire.WireError as error:
+            self.close()
+            tail = " | ".join(log.read_text(errors="replace").strip().splitlines()[-3:]) if log.exists() else ""
+            raise SandboxFault(f"the sandbox did not start: {error} {tail}".strip()) from None
+
+    def sandbox(self, limits: Limits, max_result_mb: int = 256) -> Sandbox:
+        """A fresh sandbox for one submission."""
+        ours, theirs = wire.pair()
+        request = {"limits": limits.as_dict(), "namespaces": self.level == "bubblewrap"}
+        try:
+            self.control.send(request, fd=theirs.fileno())
+        except wire.Closed as error:
+            raise SandboxFault(f"the zygote has ended: {error}") from None
+        finally:
+            theirs.close()
+        channel = wire.Channel(ours)
+        try:
+            header, _ = channel.receive(time.monotonic() + ANSWER_SECONDS)
+        except wire.WireError as error:
+            channel.close()
+            raise SandboxFault(f"no sandbox was made: {error}") from None
+        if "fault" in header:
+            channel.close()
+            raise SandboxFault(f"no sandbox was made: {header['fault']}")
+        return Sandbox(channel, bool(header.get("namespaces")), max_result_mb)
+
+    def close(self) -> None:
+        """End the zygote and whatever it has forked, and remove its folder."""
+        if hasattr(self, "control"):
+            self.control.close()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+__all__ = ["Process", "ProcessGone", "ProcessTimeout", "Sandbox", "SandboxFault", "Zygote"]
