@@ -1,0 +1,1425 @@
+"""Hidden tests of the notebook softmax_regression (lectures 1 and 2).
+
+How the tests stay free of luck: inputs are drawn so that the property under test is never close to a tie (points on
+the line have small integer coordinates, which float arithmetic adds and multiplies exactly), and the two tolerances
+below have reasons. Every expected value comes from torch's built-in, a closed form or an enumeration.
+"""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from autograder.judge import assert_close, assert_equal, assert_finite, assert_shape, assert_true, exercise
+
+# Sums of at most a few hundred float32 numbers of size 1 to 10, added in any order, agree to about 1e-6 relative; the
+# mistakes that the tests look for change a result by more than 1e-2.
+SINGLE = {"rtol": 1e-4, "atol": 1e-5}
+# The same in float64 (1e-15 relative) with room for a detour through another formula. A computation that drops to
+# float32 on the way is wrong by about 1e-7 and fails.
+DOUBLE = {"rtol": 1e-9, "atol": 1e-11}
+
+
+def normal(rng, *shape, scale=1.0, dtype=torch.float64):
+    return torch.as_tensor(rng.normal(size=shape) * scale, dtype=dtype)
+
+
+def integers(rng, low, high, *shape):
+    """Whole numbers low .. high as float64: sums and products of them are exact."""
+    return torch.as_tensor(rng.integers(low, high + 1, size=shape), dtype=torch.float64)
+
+
+def labels_of_all_classes(rng, size, classes):
+    """Labels in which every class occurs (needs size >= classes), in random order."""
+    drawn = np.concatenate([np.arange(classes), rng.integers(0, classes, size - classes)])
+    return torch.as_tensor(rng.permutation(drawn))
+
+
+def probabilities(rng, rows, classes):
+    """Rows that sum to 1, with no entry near 0."""
+    weights = torch.as_tensor(rng.uniform(0.2, 1.0, size=(rows, classes)))
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def as_tensor(value):
+    return value if isinstance(value, torch.Tensor) else torch.as_tensor(np.asarray(value))
+
+
+def assert_pure(student, function, arguments, expected, tolerance=SINGLE):
+    """Call twice with the same arguments: they must be as before, and the second result must be right too."""
+    kept = [student.keep(a) if isinstance(a, torch.Tensor) else a for a in arguments]
+    function(*kept)
+    second = function(*kept)
+    for position, (handle, original) in enumerate(zip(kept, arguments, strict=True), start=1):
+        if isinstance(original, torch.Tensor):
+            assert_equal(
+                student.fetch(handle),
+                original,
+                what=f"argument {position} after the call",
+                hint="Operations such as `a -= b`, `a[...] = b` or `a.exp_()` change the caller's tensor. "
+                "Write `a = a - b`, which makes a new one.",
+            )
+    assert_close(second, expected, **tolerance, what="the result of a second call with the same arguments")
+
+
+# ---- L01.03: a line as a program with parameters
+
+
+@exercise("below_line", weight=2)
+def test_each_side_of_the_line(student, rng):
+    """Points on the side where theta . x is negative are inside, points on the other side are outside. If the
+    answers are swapped, look at the direction of the comparison; if they are mixed up, at which entry of theta
+    belongs to which feature.
+
+    The rule is theta_1 x_1 + ... + theta_D x_D + theta_{D+1} <= 0; the last entry is the constant's.
+    """
+    weights = integers(rng, 1, 5, 2) * torch.tensor([1.0, -1.0])
+    x = integers(rng, -9, 9, 40, 2)
+    x = torch.cat([x, weights[None], -weights[None]])  # one point on each side for certain
+    x = x[x @ weights != 0]
+    theta = torch.cat([weights, torch.zeros(1)])  # no constant: this test is about the sides only
+    assert_equal(student.below_line(x, theta), x @ weights < 0)
+
+
+@exercise("below_line", weight=2)
+def test_constant_moves_the_line(student, rng):
+    """The last entry of theta weighs a constant feature 1 and moves the line away from the origin. Without it (or
+    with the wrong sign) every line passes through the origin.
+
+    Append a column of ones to x, or add theta[-1] to the weighted sum of the features.
+    """
+    weights = integers(rng, 1, 5, 3)
+    length = float(weights @ weights)
+    x = torch.stack([torch.zeros(3, dtype=torch.float64), weights, -weights, 2 * weights])  # scores 0, l, -l, 2l
+    for constant in (1.0, -length - 1.0, length + 2.0):
+        theta = torch.cat([weights, torch.tensor([constant], dtype=torch.float64)])
+        assert_equal(student.below_line(x, theta), x @ weights + constant <= 0)
+
+
+@exercise("below_line")
+def test_points_on_the_line_are_inside(student, rng):
+    """A point exactly on the line counts as inside: the rule is "less than or equal to 0"."""
+    a, b = (int(v) for v in rng.integers(1, 6, 2))
+    x0, y0 = (int(v) for v in rng.integers(-5, 6, 2))
+    on_line = torch.tensor([[x0 + k * b, y0 - k * a] for k in range(-3, 4)], dtype=torch.float64)
+    theta = torch.tensor([a, b, -(a * x0 + b * y0)], dtype=torch.float64)
+    assert_equal(student.below_line(on_line, theta), torch.ones(7, dtype=torch.bool))
+
+
+@exercise("below_line")
+def test_any_number_of_points_and_features(student, rng):
+    """The rule works for any number of features and points, also for a single one, and answers with one boolean a
+    point, shape (N,)."""
+    for points, features, dtype in ((1, 1, torch.float32), (7, 1, torch.float64), (1, 4, torch.float32), (6, 5, torch.float32)):
+        x, theta = integers(rng, -6, 6, points, features), integers(rng, -6, 6, features + 1)
+        answer = student.below_line(x.to(dtype), theta.to(dtype))
+        assert_equal(answer, x @ theta[:-1] + theta[-1] <= 0)
+        assert_true(
+            as_tensor(answer).dtype == torch.bool,
+            f"The answers are {as_tensor(answer).dtype}, expected booleans: return the result of the comparison itself.",
+        )
+
+
+@exercise("below_line")
+def test_below_line_leaves_its_arguments(student, rng):
+    """The function only looks at its arguments: x and theta are the same after the call as before."""
+    x, theta = integers(rng, -6, 6, 8, 2), integers(rng, 1, 6, 3)
+    assert_pure(student, student.below_line, (x, theta), x @ theta[:-1] + theta[-1] <= 0)
+
+
+# ---- L01.04: features
+
+
+@exercise("quadratic_features", weight=2)
+def test_five_features_in_order(student, rng):
+    """The five columns are x1, x2, x1^2, x2^2, x1*x2, in this order. Check that squares are squares (not doubles) and
+    that no column is missing or swapped."""
+    x = torch.as_tensor(rng.uniform(2.5, 6.0, size=(9, 2)) * rng.choice([-1.0, 1.0], size=(9, 2)))
+    x1, x2 = x[:, 0], x[:, 1]
+    result = student.quadratic_features(x)
+    assert_shape(result, (9, 5))
+    assert_close(result, torch.stack([x1, x2, x1 * x1, x2 * x2, x1 * x2], dim=1), **SINGLE)
+
+
+@exercise("quadratic_features")
+def test_cross_term_solves_exclusive_or(student, rng):
+    """The last feature is the product x1*x2. It is what makes crossed classes (the sign of x1 times the sign of x2)
+    separable by a linear rule; squares cannot, because they forget the signs."""
+    x = torch.as_tensor(rng.uniform(0.5, 2.0, size=(24, 2)) * rng.choice([-1.0, 1.0], size=(24, 2)))
+    features = as_tensor(student.quadratic_features(x))
+    assert_true(features.ndim == 2 and features.shape[0] == 24, "Expected one row of features for each point.")
+    assert_equal(
+        features[:, -1] > 0,
+        x[:, 0] * x[:, 1] > 0,
+        what="the sign of the last feature",
+        hint="It has to be positive where x1 and x2 have the same sign, and negative elsewhere.",
+    )
+
+
+@exercise("quadratic_features")
+def test_squares_make_a_circle_linear(student, rng):
+    """Columns 3 and 4 add up to the squared distance from the origin, so that a circle becomes a linear rule."""
+    angle, radius = rng.uniform(0, 2 * np.pi, 30), np.where(np.arange(30) % 2 == 0, 1.0, 2.0)
+    x = torch.as_tensor(np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1))
+    features = as_tensor(student.quadratic_features(x)).double()
+    assert_shape(features, (30, 5))
+    assert_close(features[:, 2] + features[:, 3], torch.as_tensor(radius**2), **SINGLE, what="x1^2 + x2^2")
+
+
+@exercise("quadratic_features")
+def test_features_of_a_point_depend_on_it_alone(student, rng):
+    """The features of a point do not depend on the other points in the batch: no mean is removed, nothing is scaled or
+    sorted, and a single point works too."""
+    x = normal(rng, 6, 2, scale=3.0)
+    x1, x2 = x[3]
+    alone = student.quadratic_features(x[3:4])
+    assert_close(alone, torch.stack([x1, x2, x1 * x1, x2 * x2, x1 * x2])[None], **SINGLE, what="one point alone")
+    assert_close(as_tensor(student.quadratic_features(x))[3:4], as_tensor(alone), **SINGLE, what="the same point in a batch")
+
+
+@exercise("quadratic_features")
+def test_quadratic_features_leave_x(student, rng):
+    """The points themselves are not changed: squaring in place would change the caller's data."""
+    x = integers(rng, 2, 6, 5, 2)
+    x1, x2 = x[:, 0], x[:, 1]
+    assert_pure(student, student.quadratic_features, (x,), torch.stack([x1, x2, x1 * x1, x2 * x2, x1 * x2], dim=1))
+
+
+@exercise("polynomial_features", weight=2)
+def test_powers(student, rng):
+    """Column k holds the power k+1 of x: x, x^2, x^3, ..., up to the degree itself."""
+    for degree in (3, 5):
+        x = torch.as_tensor(rng.uniform(1.2, 2.0, 8) * rng.choice([-1.0, 1.0], 8))
+        result = student.polynomial_features(x, degree)
+        assert_shape(result, (8, degree), hint=f"With degree {degree} there are {degree} columns.")
+        assert_close(result, torch.as_tensor(x.numpy()[:, None] ** np.arange(1, degree + 1)), **SINGLE)
+
+
+@exercise("polynomial_features")
+def test_no_constant_column(student, rng):
+    """The slide's polynomial has no constant: the first column is x itself, not x^0 = 1, and degree 1 gives one
+    column."""
+    x = torch.as_tensor(rng.uniform(1.5, 3.0, 6))
+    assert_close(student.polynomial_features(x, 1), x[:, None], **SINGLE)
+
+
+@exercise("polynomial_features")
+def test_powers_ascend(student, rng):
+    """The powers ascend from left to right: each column is the one before it, times x."""
+    x = torch.as_tensor(rng.uniform(1.2, 2.0, 7))
+    result = as_tensor(student.polynomial_features(x, 4)).double()
+    assert_true(result.ndim == 2 and result.shape[1] >= 2, "Expected a matrix with one column for each power.")
+    assert_close(result[:, 1:], result[:, :-1] * x[:, None], **SINGLE, what="column k+1 compared with column k times x")
+    assert_close(result[:, -1], x**4, **SINGLE, what="the last column")
+
+
+@exercise("polynomial_features")
+def test_negative_numbers_and_zero(student, rng):
+    """Negative numbers and zero have powers too: exp(k log x) gives NaN for them, a product or x**k does not."""
+    x = torch.as_tensor(np.concatenate([[0.0], -rng.uniform(0.5, 1.5, 5)]))
+    result = student.polynomial_features(x, 12)
+    assert_finite(result)
+    assert_close(result, torch.as_tensor(x.numpy()[:, None] ** np.arange(1, 13)), **SINGLE)
+
+
+@exercise("polynomial_features")
+def test_polynomial_features_leave_x(student, rng):
+    """The numbers themselves are not changed: multiplying x in place to reach the next power spoils the caller's data
+    and the columns already filled."""
+    x = torch.as_tensor(rng.uniform(1.2, 2.0, 5))
+    assert_pure(student, student.polynomial_features, (x, 3), torch.stack([x, x * x, x * x * x], dim=1))
+
+
+# ---- L02.02: least squares
+
+
+@exercise("least_squares", weight=2)
+def test_recovers_noise_free_parameters(student, rng):
+    """Targets made as features @ theta without noise give exactly this theta back, shape (D,)."""
+    for rows, columns, dtype in ((20, 3, torch.float64), (30, 5, torch.float32), (8, 1, torch.float64)):
+        theta = normal(rng, columns, scale=2.0, dtype=dtype)
+        features = normal(rng, rows, columns, dtype=dtype)
+        # The smallest singular value of such features stays far above 0.1, so float32 loses at most two digits.
+        features[:columns] += 6 * torch.eye(columns, dtype=dtype)
+        result = student.least_squares(features, features @ theta)
+        assert_shape(result, (columns,))
+        assert_close(result, theta, rtol=1e-3, atol=1e-3)
+
+
+@exercise("least_squares", weight=2)
+def test_residual_is_orthogonal(student, rng):
+    """With noisy targets, what is left over (features @ theta - targets) is orthogonal to every column of the features:
+    no change of theta can make it smaller. A penalty on theta, an added constant or too few steps of an iteration
+    break this.
+    """
+    features = normal(rng, 40, 4) + 0.5
+    targets = normal(rng, 40, scale=3.0) + 2.0
+    theta = as_tensor(student.least_squares(features, targets)).double()
+    assert_shape(theta, (4,))
+    # Backward-stable solvers reach 1e-13 here; 1e-8 leaves room for the normal equations, which another test is about.
+    assert_close(features.T @ (features @ theta - targets), torch.zeros(4), rtol=0, atol=1e-8, what="features^T residual")
+
+
+@exercise("least_squares")
+def test_high_powers(student, rng):
+    """High powers of x are nearly dependent columns. Forming features^T features squares the condition number and the
+    parameters drown in rounding errors.
+
+    Use a solver that works on the features themselves: torch.linalg.lstsq, or a QR or singular value decomposition.
+    """
+    # Powers 1..12 on [0, 1]: condition number about 1e9. Over 200 draws the relative error of QR, SVD and lstsq stays
+    # below 1e-7, that of every form of the normal equations above 4e-2.
+    x = torch.as_tensor(np.sort(rng.uniform(0, 1, 60)))
+    features = x[:, None] ** torch.arange(1, 13)
+    theta = torch.as_tensor(rng.uniform(1, 2, 12) * rng.choice([-1.0, 1.0], 12))
+    result = as_tensor(student.least_squares(features, features @ theta)).double()
+    assert_shape(result, (12,))
+    error = float((result - theta).norm() / theta.norm())
+    assert_true(
+        error < 1e-3,
+        "On powers up to x^12 the parameters come out wrong, although the targets have no noise. "
+        "Is features.T @ features formed on the way?",
+    )
+
+
+@exercise("least_squares")
+def test_no_constant_is_added(student, rng):
+    """The fit uses the given columns and no others: if all features are zero where the targets are large, the
+    prediction there stays zero."""
+    features = torch.zeros(6, 2, dtype=torch.float64)
+    features[:2] = torch.diag(torch.as_tensor(rng.uniform(1, 3, 2)))
+    targets = normal(rng, 6) + 5.0
+    assert_close(student.least_squares(features, targets), targets[:2] / features[:2].diagonal(), **SINGLE)
+
+
+@exercise("least_squares")
+def test_least_squares_leaves_its_arguments(student, rng):
+    """Features and targets are the same after the call as before."""
+    theta = normal(rng, 3)
+    features = normal(rng, 12, 3) + 4 * torch.eye(12, 3)
+    assert_pure(student, student.least_squares, (features, features @ theta), theta)
+
+
+# ---- L02.03: random search
+
+
+def search(student, losses, thetas=None):
+    """Run the student's search over prepared candidates; theta k is the number k unless given."""
+    thetas = torch.arange(len(losses), dtype=torch.float64)[:, None].repeat(1, 2) if thetas is None else thetas
+    drawn, evaluated = [], []
+
+    def sampler():
+        assert_true(len(drawn) < len(losses), "The sampler is called more often than once for each trial.")
+        drawn.append(len(drawn))
+        return thetas[drawn[-1]]
+
+    def loss(theta):
+        index = int((as_tensor(theta).double() - thetas.double()).abs().flatten(1).sum(dim=1).argmin())
+        evaluated.append(index)
+        return float(losses[index])
+
+    result = student.random_search(loss, sampler, len(losses))
+    best, trace = result[0], result[1]
+    return best, trace, drawn, evaluated
+
+
+@exercise("random_search", weight=2)
+def test_returns_the_best_candidate(student, rng):
+    """The parameters that come back are those with the lowest loss of all trials: not the last ones, and not those
+    with the highest loss."""
+    for size in (5, 12):
+        losses = rng.permutation(np.arange(1.0, size + 1))
+        lowest = int(losses.argmin())
+        if lowest in (0, size - 1):  # neither the first nor the last candidate may be the answer
+            losses[[lowest, size // 2]] = losses[[size // 2, lowest]]
+        thetas = normal(rng, size, 3) + torch.arange(size)[:, None] * 10
+        best, _, _, _ = search(student, losses, thetas)
+        assert_close(best, thetas[int(losses.argmin())], **SINGLE, what="the best parameters")
+
+
+@exercise("random_search", weight=2)
+def test_best_losses_never_increase(student, rng):
+    """The second result holds, for each trial, the best loss SO FAR, shape (trials,): it never increases, and it is not
+    the loss of the trial itself."""
+    losses = rng.permutation(np.arange(1.0, 15.0))
+    _, trace, _, _ = search(student, losses)
+    assert_shape(trace, (14,), what="the best losses")
+    assert_close(trace, torch.as_tensor(np.minimum.accumulate(losses)), **SINGLE, what="the best losses so far")
+
+
+@exercise("random_search")
+def test_losses_of_any_size_and_sign(student, rng):
+    """The search works whatever the size and sign of the losses. Starting the comparison from 0 or from some "large"
+    number instead of the first trial (or infinity) finds nothing for large losses."""
+    for low, high in ((1e12, 2e12), (-2e12, -1e12), (-1.0, 1.0)):
+        losses = rng.uniform(low, high, 9)
+        best, trace, _, _ = search(student, losses)
+        assert_close(best, torch.full((2,), float(losses.argmin())), **SINGLE, what="the best parameters")
+        assert_close(trace, torch.as_tensor(np.minimum.accumulate(losses)), rtol=1e-4, atol=1e-4, what="the best losses")
+
+
+@exercise("random_search")
+def test_one_draw_for_each_trial(student, rng):
+    """Each trial draws one candidate and evaluates this same candidate. Calling the sampler a second time, to store the
+    parameters or to compute the loss again, pairs a loss with parameters it does not belong to."""
+    losses = rng.permutation(np.arange(1.0, 9.0))
+    best, trace, drawn, evaluated = search(student, losses)
+    assert_true(len(drawn) == 8, f"8 trials call the sampler 8 times; it was called {len(drawn)} times.")
+    assert_true(sorted(set(evaluated)) == list(range(8)), "Some candidates that were drawn were never evaluated.")
+    assert_close(best, torch.full((2,), float(losses.argmin())), **SINGLE, what="the best parameters")
+    assert_close(as_tensor(trace)[-1], losses.min(), **SINGLE, what="the last of the best losses")
+
+
+@exercise("random_search")
+def test_a_tie_keeps_the_first(student, rng):
+    """Of several candidates with the same lowest loss the first one is kept, and a single trial works too."""
+    losses = np.array([3.0, 1.0, 2.0, 1.0, 1.0, 4.0]) * rng.uniform(1, 2)
+    best, _, _, _ = search(student, losses)
+    assert_close(best, torch.ones(2), **SINGLE, what="the best parameters")
+    best, trace, _, _ = search(student, losses[:1])
+    assert_close(best, torch.zeros(2), **SINGLE, what="the parameters after one trial")
+    assert_close(trace, losses[:1], **SINGLE, what="the best losses after one trial")
+
+
+# ---- L02.06: softmax
+
+
+@exercise("softmax", weight=2)
+def test_probabilities_of_moderate_logits(student, rng):
+    """Each entry is exp(logit) divided by the sum of exp(logit) over the classes of its own row. If rows sum to 1 and
+    the values are still off, ask whether softmax was applied twice, or squares or absolute values took the place of
+    exp."""
+    for shape, dtype in (((6, 4), torch.float64), ((3, 10), torch.float32), ((5,), torch.float64), ((2, 3, 4), torch.float32)):
+        logits = normal(rng, *shape, scale=2.0, dtype=dtype)
+        assert_close(student.softmax(logits), torch.softmax(logits, -1), **SINGLE)
+
+
+@exercise("softmax", weight=2)
+def test_softmax_survives_large_logits(student, rng):
+    """exp overflows for logits of a few hundred, and infinity divided by infinity is NaN: subtract the maximum of the
+    row before exponentiating.
+
+    Subtracting the same number from all logits of a row changes no probability, so subtract the largest.
+    """
+    for scale, dtype in ((1e3, torch.float64), (1e4, torch.float32)):
+        logits = normal(rng, 5, 7, scale=scale, dtype=dtype)
+        result = student.softmax(torch.cat([logits, logits.abs() + scale, -logits.abs() - scale]))
+        assert_finite(result)
+        assert_close(result, torch.softmax(torch.cat([logits, logits.abs() + scale, -logits.abs() - scale]), -1), **SINGLE)
+
+
+@exercise("softmax", weight=2)
+def test_each_row_has_its_own_maximum(student, rng):
+    """Rows on different levels do not disturb each other: with one maximum for the whole matrix, rows far below it
+    become 0 / 0.
+
+    The maximum is taken along the axis of the classes, with keepdim=True so that it lines up with the rows.
+    """
+    logits = normal(rng, 6, 6)  # as many rows as classes, so that a maximum along the wrong axis has the right shape
+    levels = torch.as_tensor(rng.permutation(np.arange(6)) * 2000.0 - 5000.0)
+    result = student.softmax(logits + levels[:, None])
+    assert_finite(result)
+    assert_close(result, torch.softmax(logits, -1), **SINGLE)
+
+
+@exercise("softmax")
+def test_softmax_along_any_axis(student, rng):
+    """`dim` names the axis of the classes, for the maximum and for the sum alike: the result sums to 1 along it, for
+    any axis of a tensor with any number of axes."""
+    logits = normal(rng, 3, 4, 5, scale=2.0)
+    for dim in (0, 1, 2, -1, -2, -3):
+        assert_close(student.softmax(logits, dim), torch.softmax(logits, dim), **SINGLE, what=f"softmax along axis {dim}")
+    square = normal(rng, 4, 4)
+    assert_close(student.softmax(square, dim=0), torch.softmax(square, 0), **SINGLE, what="softmax along axis 0")
+
+
+@exercise("softmax")
+def test_gradient_of_softmax(student, rng):
+    """Autograd can differentiate the result, and the Jacobian of a row is diag(p) - p p^T. Conversions (`.detach()`,
+    `.item()`, NumPy, `torch.tensor(...)`) cut the gradient off."""
+    logits, upstream = normal(rng, 4, 5), normal(rng, 4, 5)
+    p = torch.softmax(logits, -1)
+    _, (gradient,) = student.value_and_grad(student.softmax, logits, upstream=upstream)
+    expected = p * (upstream - (p * upstream).sum(dim=-1, keepdim=True))  # (diag(p) - p p^T) upstream, row by row
+    assert_close(gradient, expected, **SINGLE, what="the gradient with respect to the logits")
+
+
+@exercise("softmax")
+def test_softmax_keeps_precision_and_arguments(student, rng):
+    """float64 logits give float64 accuracy (no detour through float32, nothing added to the denominator), and the
+    logits are not changed in place."""
+    logits = normal(rng, 4, 6, scale=3.0)
+    assert_pure(student, student.softmax, (logits,), torch.softmax(logits, -1), DOUBLE)
+
+
+# ---- L02.06, L02.09: log-softmax
+
+
+@exercise("log_softmax", weight=2)
+def test_log_probabilities_of_moderate_logits(student, rng):
+    """The result is the natural logarithm of the softmax: logit minus log of the sum of exp(logits) over the classes of
+    the row. It is never positive."""
+    for shape, dtype in (((6, 4), torch.float64), ((3, 10), torch.float32), ((5,), torch.float64), ((2, 3, 4), torch.float32)):
+        logits = normal(rng, *shape, scale=2.0, dtype=dtype)
+        assert_close(student.log_softmax(logits), torch.log_softmax(logits, -1), **SINGLE)
+
+
+@exercise("log_softmax", weight=2)
+def test_no_logarithm_of_zero(student, rng):
+    """A class far below the others has a probability that rounds to 0, and log 0 is -inf. Its log-probability is an
+    ordinary number, though: do not compute the probability first, and do not add a small number before the logarithm.
+
+    log(a / b) = log a - log b, and log of exp(logit) is the logit itself.
+    """
+    logits = torch.zeros(4, 5, dtype=torch.float64)
+    logits[torch.arange(4), torch.as_tensor(rng.integers(0, 5, 4))] = torch.as_tensor(rng.uniform(800, 1e4, 4))
+    result = student.log_softmax(logits)
+    assert_finite(result)
+    assert_close(result, torch.log_softmax(logits, -1), **SINGLE)
+
+
+@exercise("log_softmax")
+def test_log_softmax_survives_large_logits(student, rng):
+    """exp overflows for logits of a few hundred: subtract the maximum of the row (not of the whole matrix) before
+    exponentiating."""
+    logits = normal(rng, 5, 5)
+    levels = torch.as_tensor(rng.permutation(np.arange(5)) * 4000.0 - 8000.0)
+    result = student.log_softmax(logits + levels[:, None])
+    assert_finite(result)
+    assert_close(result, torch.log_softmax(logits, -1), **SINGLE)
+    wide = normal(rng, 5, 7, scale=1e4, dtype=torch.float32)
+    assert_close(student.log_softmax(wide), torch.log_softmax(wide, -1), **SINGLE)
+
+
+@exercise("log_softmax")
+def test_log_softmax_along_any_axis(student, rng):
+    """`dim` names the axis of the classes: exp of the result sums to 1 along it, for any axis."""
+    logits = normal(rng, 3, 4, 5, scale=2.0)
+    for dim in (0, 1, 2, -1, -2, -3):
+        assert_close(
+            student.log_softmax(logits, dim), torch.log_softmax(logits, dim), **SINGLE, what=f"log_softmax along axis {dim}"
+        )
+    square = normal(rng, 4, 4)
+    assert_close(student.log_softmax(square, dim=0), torch.log_softmax(square, 0), **SINGLE, what="log_softmax along axis 0")
+
+
+@exercise("log_softmax")
+def test_gradient_of_log_softmax(student, rng):
+    """Autograd can differentiate the result, and the gradient is right and finite for large logits too. Conversions
+    (`.detach()`, `.item()`, NumPy, `torch.tensor(...)`) in the wrong place cut it off."""
+    for scale in (1.0, 2000.0):
+        logits, upstream = normal(rng, 4, 5, scale=scale), normal(rng, 4, 5)
+        _, (gradient,) = student.value_and_grad(student.log_softmax, logits, upstream=upstream)
+        assert_finite(gradient, what="the gradient")
+        expected = upstream - torch.softmax(logits, -1) * upstream.sum(dim=-1, keepdim=True)
+        assert_close(gradient, expected, **SINGLE, what="the gradient with respect to the logits")
+
+
+@exercise("log_softmax")
+def test_log_softmax_keeps_precision_and_arguments(student, rng):
+    """float64 logits give float64 accuracy, and the logits are not changed in place."""
+    logits = normal(rng, 4, 6, scale=3.0)
+    assert_pure(student, student.log_softmax, (logits,), torch.log_softmax(logits, -1), DOUBLE)
+
+
+# ---- L02.07: two classes
+
+
+@exercise("sigmoid", weight=2)
+def test_sigmoid_of_moderate_numbers(student, rng):
+    """sigmoid(z) = 1 / (1 + exp(-z)): one half at 0, growing towards 1 for large positive z. Falling instead of growing
+    means that the sign in the exponent is wrong."""
+    for shape, dtype in (((20,), torch.float64), ((4, 5), torch.float32), ((), torch.float64)):
+        z = normal(rng, *shape, scale=3.0, dtype=dtype)
+        assert_close(student.sigmoid(z), torch.sigmoid(z), **SINGLE)
+    assert_close(student.sigmoid(torch.zeros(3)), torch.full((3,), 0.5), **SINGLE, what="sigmoid(0)")
+
+
+@exercise("sigmoid", weight=2)
+def test_sigmoid_survives_large_numbers(student, rng):
+    """exp(z) / (1 + exp(z)) becomes inf / inf for large z. The values are finite, between 0 and 1, for large numbers of
+    either sign.
+
+    Choose the form of the formula in which exp only ever sees numbers that are 0 or negative.
+    """
+    for scale, dtype in ((1e3, torch.float64), (1e4, torch.float32)):
+        z = torch.as_tensor(rng.uniform(1, 2, 6) * scale, dtype=dtype)
+        z = torch.cat([z, -z])
+        result = student.sigmoid(z)
+        assert_finite(result)
+        assert_close(result, torch.sigmoid(z), **SINGLE)
+
+
+@exercise("sigmoid")
+def test_gradient_of_sigmoid(student, rng):
+    """The gradient is sigmoid(z) (1 - sigmoid(z)) everywhere: 1/4 at z = 0, and 0 (not NaN) for large numbers of either
+    sign. The value of 1 / (1 + exp(-z)) is right at z = -1000, but its gradient there is infinity times 0.
+
+    torch.where differentiates both branches, so the branch that is not taken may not overflow either.
+    """
+    z = torch.cat([normal(rng, 6, scale=2.0), torch.tensor([0.0, 1000.0, -1000.0, 40.0, -40.0])])
+    _, (gradient,) = student.value_and_grad(student.sigmoid, z, upstream=torch.ones_like(z))
+    assert_finite(gradient, what="the gradient")
+    assert_close(gradient, torch.sigmoid(z) * torch.sigmoid(-z), **SINGLE, what="the gradient")
+
+
+@exercise("sigmoid")
+def test_symmetry_of_sigmoid(student, rng):
+    """The two classes share one: sigmoid(-z) = 1 - sigmoid(z), and sigmoid(z) is the first entry of softmax((z, 0)), to
+    the accuracy of float64."""
+    z = normal(rng, 12, scale=4.0)
+    positive, negative = as_tensor(student.sigmoid(z)), as_tensor(student.sigmoid(-z))
+    assert_close(positive + negative, torch.ones(12), **DOUBLE, what="sigmoid(z) + sigmoid(-z)")
+    two = torch.stack([z, torch.zeros(12)], dim=1)
+    assert_close(positive, torch.softmax(two, -1)[:, 0], **DOUBLE, what="sigmoid(z) against the softmax of (z, 0)")
+
+
+@exercise("sigmoid")
+def test_sigmoid_far_in_the_tail(student, rng):
+    """Small probabilities are small, not zero: at z = -40 the value is about exp(-40). Computed as 1 minus a number near
+    1, it is lost in rounding."""
+    z = torch.as_tensor(-rng.uniform(38, 80, 5))
+    assert_close(as_tensor(student.sigmoid(z)).double() / torch.sigmoid(z), torch.ones(5), **SINGLE, what="the relative size")
+
+
+@exercise("sigmoid")
+def test_sigmoid_leaves_its_argument(student, rng):
+    """z is the same after the call as before."""
+    z = normal(rng, 10, scale=2.0)
+    assert_pure(student, student.sigmoid, (z,), torch.sigmoid(z))
+
+
+@exercise("binary_weights", weight=2)
+def test_weights_give_the_first_class(student, rng):
+    """sigmoid(x @ theta_plus) is the probability of the FIRST class, for every x. If it is that of the second class, the
+    difference has the wrong sign; if it is neither, the vectors were not subtracted."""
+    for features in (1, 3, 6):
+        theta_1, theta_2, x = normal(rng, features), normal(rng, features), normal(rng, 10, features, scale=2.0)
+        theta_plus = as_tensor(student.binary_weights(theta_1, theta_2)).double()
+        assert_shape(theta_plus, (features,))
+        both = torch.stack([x @ theta_1, x @ theta_2], dim=1)
+        assert_close(torch.sigmoid(x @ theta_plus), torch.softmax(both, -1)[:, 0], **SINGLE, what="the probability of class 1")
+
+
+@exercise("binary_weights")
+def test_common_vector_changes_nothing(student, rng):
+    """Adding the same vector to both classes changes no probability, so it does not change theta_plus: that is the
+    redundancy of two vectors."""
+    theta_1, theta_2, common = integers(rng, 1, 9, 4), integers(rng, -9, -1, 4), integers(rng, 5, 40, 4)
+    shifted = student.binary_weights(theta_1 + common, theta_2 + common)
+    assert_close(shifted, theta_1 - theta_2, **SINGLE, what="theta_plus after the shift")
+
+
+@exercise("binary_weights")
+def test_swapping_the_classes(student, rng):
+    """Swapping the two classes turns theta_plus around, and equal vectors give the zero vector: no absolute value,
+    no rescaling to length 1."""
+    theta_1, theta_2 = integers(rng, 1, 9, 5), integers(rng, -9, -1, 5)
+    there, back = as_tensor(student.binary_weights(theta_1, theta_2)), as_tensor(student.binary_weights(theta_2, theta_1))
+    assert_close(there + back, torch.zeros(5), **SINGLE, what="theta_plus plus theta_plus of the swapped classes")
+    assert_close(back, theta_2 - theta_1, **SINGLE, what="theta_plus of the swapped classes")
+    assert_close(student.binary_weights(theta_1, theta_1), torch.zeros(5), **SINGLE, what="theta_plus of equal classes")
+
+
+@exercise("binary_weights")
+def test_binary_weights_leave_their_arguments(student, rng):
+    """Both vectors are the same after the call as before: `theta_1 -= theta_2` would change the caller's weights."""
+    theta_1, theta_2 = integers(rng, 1, 9, 4), integers(rng, -9, -1, 4)
+    assert_pure(student, student.binary_weights, (theta_1, theta_2), theta_1 - theta_2)
+
+
+# ---- L02.08: likelihood
+
+
+@exercise("log_likelihood", weight=2)
+def test_sum_of_log_probabilities(student, rng):
+    """Each sample contributes the logarithm of the probability that its own row gives to its own label. The result is
+    negative: the minus sign belongs to the loss, not to the likelihood."""
+    for rows, classes in ((7, 3), (12, 5), (1, 4)):
+        p, labels = probabilities(rng, rows, classes), torch.as_tensor(rng.integers(0, classes, rows))
+        result = student.log_likelihood(p, labels)
+        assert_shape(result, (), hint="One number for the whole data set.")
+        assert_close(result, sum(math.log(row[label]) for row, label in zip(p.tolist(), labels.tolist(), strict=True)), **SINGLE)
+
+
+@exercise("log_likelihood")
+def test_many_samples_do_not_underflow(student, rng):
+    """The product of thousands of probabilities is below the smallest float and becomes 0, so its logarithm is -inf: take
+    the logarithms first and add them up."""
+    p, labels = probabilities(rng, 3000, 4), torch.as_tensor(rng.integers(0, 4, 3000))
+    result = student.log_likelihood(p, labels)
+    assert_finite(result)
+    assert_close(result, p.gather(1, labels[:, None]).log().sum(), **SINGLE)
+
+
+@exercise("log_likelihood")
+def test_row_and_label_belong_together(student, rng):
+    """Row i belongs to label i. `p[:, labels]` picks whole columns for every row, and `p[labels]` picks rows; with as many
+    samples as classes the shapes fit and the number is wrong."""
+    p = probabilities(rng, 5, 5)
+    p = torch.where(torch.eye(5, dtype=torch.bool), p, p * 0.1)  # far from symmetric
+    labels = torch.as_tensor((np.arange(5) + rng.integers(1, 5)) % 5)
+    expected = sum(math.log(p[i, labels[i]]) for i in range(5))
+    assert_close(student.log_likelihood(p, labels), expected, **SINGLE)
+
+
+@exercise("log_likelihood")
+def test_likelihood_is_a_sum(student, rng):
+    """The log-likelihood is a SUM: seeing every sample twice doubles it (a mean would stay the same), and a sample that was
+    certain, with probability 1, adds nothing."""
+    p, labels = probabilities(rng, 6, 3), torch.as_tensor(rng.integers(0, 3, 6))
+    once = float(p[torch.arange(6), labels].log().sum())
+    assert_close(student.log_likelihood(torch.cat([p, p]), torch.cat([labels, labels])), 2 * once, **SINGLE, what="every sample twice")
+    certain = torch.tensor([[0.0, 1.0, 0.0]], dtype=torch.float64)
+    extended = student.log_likelihood(torch.cat([p, certain]), torch.cat([labels, torch.tensor([1])]))
+    assert_close(extended, once, **SINGLE, what="with a certain sample added")
+
+
+@exercise("log_likelihood")
+def test_log_likelihood_leaves_its_arguments(student, rng):
+    """Probabilities and labels are the same after the call as before."""
+    p, labels = probabilities(rng, 6, 3), torch.as_tensor(rng.integers(0, 3, 6))
+    assert_pure(student, student.log_likelihood, (p, labels), p[torch.arange(6), labels].log().sum())
+
+
+# ---- L02.09: negative log-likelihood
+
+
+@exercise("negative_log_likelihood", weight=2)
+def test_matches_cross_entropy(student, rng):
+    """The loss is the MEAN over the samples of -log p(label): positive, and of logits, not of probabilities. Check the
+    sign, and that the softmax is applied once."""
+    for rows, classes, dtype in ((8, 3, torch.float64), (5, 10, torch.float32), (1, 4, torch.float64)):
+        logits, labels = normal(rng, rows, classes, scale=2.0, dtype=dtype), torch.as_tensor(rng.integers(0, classes, rows))
+        result = student.negative_log_likelihood(logits, labels)
+        assert_shape(result, (), hint="One number for the whole batch.")
+        assert_close(result, F.cross_entropy(logits, labels), **SINGLE)
+
+
+@exercise("negative_log_likelihood", weight=2)
+def test_finite_for_extreme_logits(student, rng):
+    """The loss of a confident mistake is large but finite: log(softmax(...)) gives -inf (or NaN) for logits of 1e4,
+    because the probability has rounded to 0 before the logarithm sees it.
+
+    Write log p as logit - log(sum of exp(logits)), with the maximum subtracted inside.
+    """
+    logits = normal(rng, 9, 4) + 1e4 * torch.as_tensor(rng.choice([-1.0, 1.0], size=(9, 4)))
+    labels = torch.as_tensor(rng.integers(0, 4, 9))
+    logits[0], labels[0] = torch.tensor([1e4, -1e4, 0.0, 0.0]), 1  # at least one confident mistake
+    result = student.negative_log_likelihood(logits, labels)
+    assert_finite(result)
+    assert_close(result, F.cross_entropy(logits, labels), **SINGLE)
+
+
+@exercise("negative_log_likelihood")
+def test_each_row_uses_its_own_label(student, rng):
+    """Row i is judged by label i. `log_p[:, labels]` takes the columns of all labels for every row: an (N, N) matrix whose
+    mean looks plausible and is wrong."""
+    logits, labels = normal(rng, 5, 5), torch.arange(5)
+    logits = logits + 4 * torch.eye(5, dtype=torch.float64)  # right for the own label, wrong for the others
+    shift = int(rng.integers(1, 5))
+    for target in (labels, (labels + shift) % 5):
+        assert_close(student.negative_log_likelihood(logits, target), F.cross_entropy(logits, target), **SINGLE)
+
+
+@exercise("negative_log_likelihood")
+def test_equal_logits_cost_log_of_classes(student, rng):
+    """With all logits equal the loss is log C, whatever the number of samples. Averaging over the classes as well divides
+    it by C; summing over the samples multiplies it by N."""
+    for rows, classes in ((4, 2), (7, 10), (11, 3)):
+        logits = torch.full((rows, classes), float(rng.normal()), dtype=torch.float64)
+        labels = torch.as_tensor(rng.integers(0, classes, rows))
+        result = student.negative_log_likelihood(logits, labels)
+        assert_close(result, math.log(classes), **SINGLE, what=f"the loss of {rows} samples and {classes} classes")
+
+
+@exercise("negative_log_likelihood", weight=2)
+def test_gradient_of_the_loss(student, rng):
+    """Autograd can differentiate the loss, and the gradient with respect to the logits is (P - Y) / N, finite for
+    extreme logits too. Conversions (`.detach()`, `.item()`, NumPy) cut it off."""
+    for scale in (1.0, 1e4):
+        logits, labels = normal(rng, 6, 4, scale=scale), torch.as_tensor(rng.integers(0, 4, 6))
+        _, (gradient,) = student.value_and_grad(student.negative_log_likelihood, logits, labels)
+        assert_finite(gradient, what="the gradient")
+        expected = (torch.softmax(logits, -1) - F.one_hot(labels, 4)) / 6
+        assert_close(gradient, expected, **SINGLE, what="the gradient with respect to the logits")
+
+
+@exercise("negative_log_likelihood")
+def test_loss_keeps_precision_and_arguments(student, rng):
+    """float64 logits give float64 accuracy (no small number added inside the logarithm), and logits and labels are not
+    changed in place."""
+    logits, labels = normal(rng, 7, 5, scale=4.0), torch.as_tensor(rng.integers(0, 5, 7))
+    assert_pure(student, student.negative_log_likelihood, (logits, labels), F.cross_entropy(logits, labels), DOUBLE)
+
+
+# ---- L02.10, L02.11: zero-one loss and squared error
+
+
+@exercise("zero_one_loss", weight=2)
+def test_counts_the_mistakes(student, rng):
+    """The loss counts the WRONG predictions: 0 if all are right, N if all are wrong."""
+    labels = torch.as_tensor(rng.integers(0, 10, 23))
+    wrong = torch.zeros(23, dtype=torch.int64)
+    wrong[torch.as_tensor(rng.permutation(23)[: int(rng.integers(2, 9))])] = 1
+    assert_equal(student.zero_one_loss((labels + wrong) % 10, labels), int(wrong.sum()))
+    assert_equal(student.zero_one_loss(labels, labels), 0, what="the loss of perfect predictions")
+    assert_equal(student.zero_one_loss((labels + 3) % 10, labels), 23, what="the loss when all are wrong")
+
+
+@exercise("zero_one_loss")
+def test_every_mistake_costs_one(student, rng):
+    """A mistake costs 1 however far apart the two class numbers are, and in either direction: classes are names, their
+    difference means nothing."""
+    labels = torch.as_tensor(rng.integers(3, 7, 12))
+    distance = torch.tensor([3, -3, 2, -2, 0, 0, 1, -1, 3, 0, -1, 2])
+    assert_equal(student.zero_one_loss(labels + distance, labels), 9)
+
+
+@exercise("zero_one_loss")
+def test_zero_one_loss_is_a_sum_of_integers(student, rng):
+    """The lecture's loss is a SUM, a whole number: seeing the data twice doubles it. A mean belongs to the error rate."""
+    labels = torch.as_tensor(rng.integers(0, 5, 16))
+    predictions = torch.where(torch.arange(16) % 3 == 0, (labels + 1) % 5, labels)
+    result = student.zero_one_loss(torch.cat([predictions] * 2), torch.cat([labels] * 2))
+    assert_equal(result, 12, what="the loss of 32 predictions")
+    kind = as_tensor(result).dtype
+    assert_true(not kind.is_floating_point, f"The count is {kind}, expected a whole number: sum the booleans themselves.")
+
+
+@exercise("squared_error", weight=2)
+def test_half_the_sum_of_squares(student, rng):
+    """The loss is 1/2 times the sum over all samples and entries of (prediction - target)^2. A result that is twice too
+    large lacks the 1/2; one that is too small by a factor is a mean."""
+    for shape, dtype in (((6,), torch.float64), ((5, 3), torch.float32), ((2, 3, 4), torch.float64), ((1, 1), torch.float64)):
+        predictions, targets = normal(rng, *shape, scale=2.0, dtype=dtype), normal(rng, *shape, dtype=dtype)
+        result = student.squared_error(predictions, targets)
+        assert_shape(result, ())
+        assert_close(result, F.mse_loss(predictions, targets, reduction="sum") / 2, **SINGLE)
+
+
+@exercise("squared_error")
+def test_squared_error_is_a_sum(student, rng):
+    """The loss is a SUM over the samples: seeing every sample twice doubles it."""
+    predictions, targets = normal(rng, 5, 2), normal(rng, 5, 2)
+    once = 0.5 * float(((predictions - targets) ** 2).sum())
+    twice = student.squared_error(torch.cat([predictions] * 3), torch.cat([targets] * 3))
+    assert_close(twice, 3 * once, **SINGLE, what="the loss of every sample seen three times")
+
+
+@exercise("squared_error")
+def test_squared_error_is_a_gaussian_likelihood(student, rng):
+    """Between two predictions, the difference of the losses equals the difference of the negative log-likelihoods of a
+    Gaussian with unit covariance: a missing 1/2, a mean or a square root break this."""
+    targets, first, second = normal(rng, 6, 3), normal(rng, 6, 3, scale=2.0), normal(rng, 6, 3)
+    gaussian = torch.distributions.Normal(targets, torch.ones(6, 3))
+    expected = float(gaussian.log_prob(second).sum() - gaussian.log_prob(first).sum())
+    difference = float(student.squared_error(first, targets)) - float(student.squared_error(second, targets))
+    assert_close(difference, expected, **SINGLE, what="the difference of two losses")
+
+
+@exercise("squared_error")
+def test_shapes_have_to_match(student, rng):
+    """Predictions (N, 1) minus targets (N,) silently become an (N, N) matrix: shapes that differ are a ValueError.
+
+    Compare predictions.shape with targets.shape before anything else.
+    """
+    student.raises(ValueError, student.squared_error, normal(rng, 5, 1), normal(rng, 5))
+    student.raises(ValueError, student.squared_error, normal(rng, 5, 2), normal(rng, 1, 2))
+    predictions, targets = normal(rng, 4, 1), normal(rng, 4, 1)  # and shapes that agree are not
+    assert_close(student.squared_error(predictions, targets), 0.5 * ((predictions - targets) ** 2).sum(), **SINGLE)
+
+
+@exercise("squared_error")
+def test_squared_error_leaves_its_arguments(student, rng):
+    """Predictions and targets are the same after the call as before."""
+    predictions, targets = normal(rng, 4, 3), normal(rng, 4, 3)
+    assert_pure(student, student.squared_error, (predictions, targets), 0.5 * ((predictions - targets) ** 2).sum())
+
+
+# ---- L02.12: gradient descent
+
+
+def symmetric(rng, eigenvalues):
+    """A symmetric matrix with these eigenvalues and no zero entries, so that coordinates depend on each other."""
+    size = len(eigenvalues)
+    direction = np.sqrt(np.arange(1, size + 1)) + rng.uniform(0, 0.2, size)
+    reflection = np.eye(size) - 2 * np.outer(direction, direction) / (direction @ direction)
+    return torch.as_tensor(reflection @ np.diag(eigenvalues) @ reflection)
+
+
+@exercise("gradient_descent", weight=2)
+def test_follows_the_closed_form(student, rng):
+    """For the loss 1/2 theta^T A theta the iterates are (I - learning_rate A)^k theta_0. Uphill means a wrong sign; a path of
+    the wrong length, that the gradient was rescaled; a bent path, that some coordinates were updated with the new values
+    of others. All move at once, from the gradient at the old theta."""
+    a = symmetric(rng, rng.uniform(0.5, 2.0, 3))
+    start, rate, steps = normal(rng, 3, scale=3.0), float(rng.uniform(0.1, 0.4)), 6
+    step = torch.eye(3, dtype=torch.float64) - rate * a
+    expected = torch.stack([torch.linalg.matrix_power(step, k) @ start for k in range(steps + 1)])
+    result = student.gradient_descent(lambda theta: a @ as_tensor(theta).double(), start, rate, steps)
+    assert_shape(result, (steps + 1, 3), hint="The start and one theta for each step.")
+    assert_close(result, expected, **SINGLE, what="the trajectory")
+
+
+@exercise("gradient_descent")
+def test_trajectory_begins_at_the_start(student, rng):
+    """The trajectory has steps + 1 entries: entry 0 is the start itself, the last one is theta after the last update. With
+    0 steps only the start is left."""
+    start = normal(rng, 2) + 5.0
+    for steps in (0, 1, 4):
+        result = student.gradient_descent(lambda theta: torch.ones(2, dtype=torch.float64), start, 0.5, steps)
+        expected = torch.stack([start - 0.5 * k for k in range(steps + 1)])
+        assert_close(result, expected, **SINGLE, what=f"the trajectory of {steps} steps")
+
+
+@exercise("gradient_descent")
+def test_trajectory_entries_are_separate(student, rng):
+    """Each entry of the trajectory keeps its own theta, and the start is left as it was. `theta -= ...` rewrites one tensor
+    again and again, so that all entries end up equal to the last one."""
+    start = normal(rng, 4) + 3.0
+    kept = student.keep(start)
+    result = student.gradient_descent(lambda theta: as_tensor(theta), kept, 0.25, 3)
+    assert_close(result, torch.stack([start * 0.75**k for k in range(4)]), **SINGLE, what="the trajectory")
+    assert_equal(student.fetch(kept), start, what="the start after the call", hint="Write theta = theta - ..., a new tensor.")
+
+
+@exercise("gradient_descent")
+def test_gradient_is_asked_once_a_step(student, rng):
+    """In each step the gradient is asked once, at the present theta: not at the start again and again, not after the last
+    update, and not once for each coordinate."""
+    a, start, asked = symmetric(rng, [0.5, 1.0]), normal(rng, 2) + 2.0, []
+
+    def gradient(theta):
+        asked.append(as_tensor(theta).double())
+        return a @ asked[-1]
+
+    result = as_tensor(student.gradient_descent(gradient, start, 0.5, 5)).double()
+    assert_true(len(asked) == 5, f"5 steps ask for 5 gradients; the function was called {len(asked)} times.")
+    step = torch.eye(2, dtype=torch.float64) - 0.5 * a
+    expected = torch.stack([torch.linalg.matrix_power(step, k) @ start for k in range(6)])
+    assert_close(torch.stack(asked), expected[:-1], **SINGLE, what="the points at which the gradient was asked")
+    assert_close(result, expected, **SINGLE, what="the trajectory")
+
+
+@exercise("gradient_descent")
+def test_parameters_of_any_shape(student, rng):
+    """theta may be a matrix or a single number; the trajectory has shape (steps + 1, *start.shape)."""
+    for shape, dtype in (((2, 3), torch.float64), ((), torch.float64), ((1,), torch.float32)):
+        start = normal(rng, *shape, dtype=dtype) + 2
+        result = student.gradient_descent(lambda theta: 2 * as_tensor(theta), start, 0.25, 3)
+        assert_shape(result, (4, *shape), what="the trajectory")
+        assert_close(result, torch.stack([start * 0.5**k for k in range(4)]), **SINGLE, what="the trajectory")
+
+
+@exercise("gradient_descent")
+def test_diverges_beyond_the_limit(student, rng):
+    """The learning rate is used as it is: below 2 / (largest eigenvalue) the iterates shrink to the minimum, above it they
+    grow without limit. Clipping, rescaling or a decaying rate hide this."""
+    largest = float(rng.uniform(2.0, 4.0))
+    start = torch.ones(1, dtype=torch.float64)
+    for factor in (0.5, 1.9, 2.2):
+        result = student.gradient_descent(lambda theta: largest * as_tensor(theta), start, factor / largest, 12)
+        expected = (1.0 - factor) ** torch.arange(13, dtype=torch.float64)[:, None]
+        assert_close(result, expected, **SINGLE, what=f"the trajectory at {factor} / (largest eigenvalue)")
+
+
+# ---- L02.13: softmax regression
+
+
+def oracle_gradient(x, labels, weights):
+    """torch's own derivative of torch's own loss, in float64."""
+    weights = weights.double().clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(F.cross_entropy(x.double() @ weights, labels), weights)
+    return gradient
+
+
+@exercise("softmax_regression_gradient", weight=2)
+def test_gradient_matches_autograd(student, rng):
+    """The closed form x^T (P - Y) / N is the derivative of the mean negative log-likelihood. The opposite sign means Y - P;
+    the wrong shape, that the transpose is on the wrong matrix."""
+    for rows, features, classes, dtype in ((9, 4, 3, torch.float64), (5, 2, 6, torch.float32), (1, 3, 2, torch.float64)):
+        x, weights = normal(rng, rows, features, dtype=dtype), normal(rng, features, classes, dtype=dtype)
+        labels = torch.as_tensor(rng.integers(0, classes, rows))
+        result = student.softmax_regression_gradient(x, labels, weights)
+        assert_shape(result, (features, classes), hint="The gradient has the shape of the weights (D, C).")
+        assert_close(result, oracle_gradient(x, labels, weights), **SINGLE)
+
+
+@exercise("softmax_regression_gradient")
+def test_gradient_is_a_mean_over_samples(student, rng):
+    """The loss is a MEAN, so its gradient is divided by N too: seeing every sample three times changes nothing. Divide by the
+    number of samples, not by the number of classes or entries."""
+    x, weights, labels = normal(rng, 4, 3), normal(rng, 3, 5), torch.as_tensor(rng.integers(0, 5, 4))
+    result = student.softmax_regression_gradient(torch.cat([x] * 3), torch.cat([labels] * 3), weights)
+    assert_close(result, oracle_gradient(x, labels, weights), **SINGLE, what="the gradient of every sample seen three times")
+
+
+@exercise("softmax_regression_gradient")
+def test_gradient_uses_probabilities(student, rng):
+    """P holds the softmax probabilities of the logits, not the logits themselves and not one-hot predictions: then the
+    entries of P - Y add up to 0 in each row, and so do those of the gradient."""
+    x, weights, labels = normal(rng, 8, 3), normal(rng, 3, 4, scale=2.0), torch.as_tensor(rng.integers(0, 4, 8))
+    result = as_tensor(student.softmax_regression_gradient(x, labels, weights)).double()
+    assert_shape(result, (3, 4))
+    assert_close(result.sum(dim=1), torch.zeros(3), rtol=0, atol=1e-5, what="the sum of each row of the gradient")
+    assert_close(result, oracle_gradient(x, labels, weights), **SINGLE)
+
+
+@exercise("softmax_regression_gradient")
+def test_classes_that_do_not_occur(student, rng):
+    """A class that none of the labels names still has its column: the number of classes is that of the columns of the
+    weights, not the largest label plus one."""
+    x, weights = normal(rng, 6, 3), normal(rng, 3, 5)
+    labels = torch.as_tensor(rng.integers(0, 2, 6))
+    assert_close(student.softmax_regression_gradient(x, labels, weights), oracle_gradient(x, labels, weights), **SINGLE)
+
+
+@exercise("softmax_regression_gradient")
+def test_gradient_for_large_logits(student, rng):
+    """Large weights give large logits, and exp of them overflows: use the stable softmax."""
+    x, weights = normal(rng, 6, 3), normal(rng, 3, 4, scale=2e3)
+    labels = torch.as_tensor(rng.integers(0, 4, 6))
+    result = student.softmax_regression_gradient(x, labels, weights)
+    assert_finite(result)
+    assert_close(result, oracle_gradient(x, labels, weights), **SINGLE)
+
+
+@exercise("softmax_regression_gradient")
+def test_gradient_leaves_its_arguments(student, rng):
+    """x, labels and weights are the same after the call as before, and float64 inputs give float64 accuracy."""
+    x, weights, labels = normal(rng, 6, 3), normal(rng, 3, 4), torch.as_tensor(rng.integers(0, 4, 6))
+    expected = oracle_gradient(x, labels, weights)
+    assert_pure(student, student.softmax_regression_gradient, (x, labels, weights), expected, DOUBLE)
+
+
+def generator(student, seed):
+    """A torch.Generator that lives in the worker."""
+    return student.run(f"__import__('torch').Generator().manual_seed({int(seed)})")
+
+
+def drawn_seed(rng):
+    return int(rng.integers(1, 2**31))
+
+
+def epoch_of(student, size, batch_size, source):
+    """The batches of one epoch as lists of integers."""
+    batches = [as_tensor(batch) for batch in student.minibatches(size, batch_size, source)]
+    for batch in batches:
+        assert_true(batch.ndim == 1, f"A batch has shape {tuple(batch.shape)}, expected one axis: the indices.")
+        assert_true(
+            not batch.dtype.is_floating_point and batch.dtype != torch.bool,
+            f"A batch is {batch.dtype}, expected integers: they are used as indices.",
+        )
+    return [batch.tolist() for batch in batches]
+
+
+@exercise("minibatches", weight=2)
+def test_every_index_once(student, rng):
+    """Together the batches of an epoch contain every index 0 .. size-1 exactly once. Indices drawn anew for each batch occur
+    twice or never."""
+    for size, batch_size in ((12, 4), (50, 7), (9, 1)):
+        indices = [i for batch in epoch_of(student, size, batch_size, generator(student, drawn_seed(rng))) for i in batch]
+        assert_equal(sorted(indices), list(range(size)), what=f"the sorted indices of size {size}, batches of {batch_size}")
+
+
+@exercise("minibatches", weight=2)
+def test_sizes_of_the_batches(student, rng):
+    """Every batch has batch_size indices, except for the last one, which holds the rest: it is shorter, not dropped, and not
+    empty."""
+    for size, batch_size in ((10, 4), (12, 4), (3, 8), (7, 7), (5, 1)):
+        sizes = [len(batch) for batch in epoch_of(student, size, batch_size, generator(student, drawn_seed(rng)))]
+        expected = [batch_size] * (size // batch_size) + ([size % batch_size] if size % batch_size else [])
+        assert_equal(sizes, expected, what=f"the batch sizes for size {size}, batches of {batch_size}")
+
+
+@exercise("minibatches", weight=2)
+def test_indices_are_shuffled(student, rng):
+    """The samples are shuffled, not only the batches: neighbours in the data set end up in different batches. Data sorted by
+    class would otherwise be seen one class at a time."""
+    # 120 indices in batches of 10, shuffled: the mean number of neighbours i, i+1 that share a batch is 9, its
+    # standard deviation below 3 and its largest value in 100,000 shuffles 23 (see tests/test_hidden_softmax_regression.py).
+    # Unshuffled samples give 108. A false alarm at 60 is out of reach.
+    batches = epoch_of(student, 120, 10, generator(student, drawn_seed(rng)))
+    assert_equal(sorted(i for batch in batches for i in batch), list(range(120)), what="the sorted indices")
+    together = sum(i + 1 in batch for batch in batches for i in batch)
+    assert_true(together < 60, "Most neighbours of the data set share a batch: shuffle the indices before cutting them up.")
+
+
+@exercise("minibatches")
+def test_each_epoch_is_shuffled_anew(student, rng):
+    """A second epoch with the same generator has another order. Seeding inside the function gives the same batches in every
+    epoch."""
+    # Two shuffles of 60 indices agree by chance with probability 1 / 60!, about 1e-82.
+    source = generator(student, drawn_seed(rng))
+    first, second = epoch_of(student, 60, 8, source), epoch_of(student, 60, 8, source)
+    assert_true(first != second, "Two epochs with one generator gave the same batches.")
+    everything = list(range(60))
+    for batches in (first, second):
+        assert_equal(sorted(i for batch in batches for i in batch), everything, what="the sorted indices")
+
+
+@exercise("minibatches")
+def test_generator_decides_the_order(student, rng):
+    """The order comes from the generator that is passed in: the same seed gives the same batches whatever else draws random
+    numbers, and another seed gives others. Without a generator, torch's global one decides."""
+    seed = drawn_seed(rng)
+    student.seed(1)
+    first = epoch_of(student, 40, 6, generator(student, seed))
+    student.seed(2)
+    assert_true(
+        first == epoch_of(student, 40, 6, generator(student, seed)),
+        "Two generators with the same seed gave different batches: draw with `generator=generator`.",
+    )
+    assert_true(
+        first != epoch_of(student, 40, 6, generator(student, seed + 1)),
+        "Generators with different seeds gave the same batches.",
+    )
+    student.seed(seed % 1000)
+    without = epoch_of(student, 40, 6, None)
+    student.seed(seed % 1000)
+    assert_true(
+        without == epoch_of(student, 40, 6, None),
+        "With generator=None the same torch.manual_seed gave different batches: use torch's own random numbers.",
+    )
+    assert_equal(sorted(i for batch in first for i in batch), list(range(40)), what="the sorted indices")
+
+
+def blobs(rng, size, centres):
+    """Points around the centres (distance at least 6, spread 1), the classes in turn."""
+    labels = torch.arange(size) % len(centres)
+    return centres[labels] + normal(rng, size, centres.shape[1]), labels
+
+
+def descend(x, labels, weights, rate, epochs):
+    """Full-batch gradient descent in float64: weights after it, and the loss before each update."""
+    losses = []
+    for _ in range(epochs):
+        losses.append(float(F.cross_entropy(x @ weights, labels)))
+        weights = weights - rate * oracle_gradient(x, labels, weights)
+    return weights, losses
+
+
+def with_ones(x):
+    return torch.cat([x, x.new_ones(len(x), 1)], dim=1)
+
+
+@exercise("SoftmaxRegression", weight=2)
+def test_full_batch_fit_matches_gradient_descent(student, rng):
+    """With one batch for the whole data set, fit is plain gradient descent on the mean loss, from zero weights: the logits
+    afterwards, and the loss BEFORE each update, follow from the formula. A wrong learning rate, a sum instead of a mean, or
+    a bias that is missing or not trained show here."""
+    for features, classes in ((3, 4), (2, 2)):
+        x, labels = normal(rng, 18, features) + 0.5, labels_of_all_classes(rng, 18, classes)
+        zero = torch.zeros(features + 1, classes, dtype=torch.float64)
+        weights, losses = descend(with_ones(x), labels, zero, 0.3, 8)
+        model = student.SoftmaxRegression(features, classes)
+        result = model.fit(x, labels, learning_rate=0.3, epochs=8, batch_size=18, generator=generator(student, 0))
+        assert_shape(result, (8,), what="the list of losses", hint="One loss for each epoch.")
+        assert_close(result, losses, **SINGLE, what="the losses of the epochs")
+        probe = normal(rng, 6, features)
+        assert_close(model.logits(probe), with_ones(probe) @ weights, **SINGLE, what="the logits after fit")
+
+
+@exercise("SoftmaxRegression")
+def test_untrained_model_is_undecided(student, rng):
+    """Before training all weights are zero: logits (N, C) are zero and every class has probability 1/C, in rows that sum to
+    1."""
+    for features, classes, bias in ((4, 3, True), (2, 5, False)):
+        model, x = student.SoftmaxRegression(features, classes, bias), normal(rng, 7, features)
+        assert_close(model.logits(x), torch.zeros(7, classes), **SINGLE, what="the logits")
+        assert_close(model.predict_proba(x), torch.full((7, classes), 1 / classes), **SINGLE, what="the probabilities")
+
+
+@exercise("SoftmaxRegression")
+def test_probabilities_and_predictions_agree(student, rng):
+    """predict_proba is the softmax of the logits along the classes, and predict names the class with the largest logit, one
+    integer a sample."""
+    model = student.SoftmaxRegression(3, 4)
+    x, labels = normal(rng, 24, 3), labels_of_all_classes(rng, 24, 4)
+    weights, _ = descend(with_ones(x), labels, torch.zeros(4, 4, dtype=torch.float64), 0.5, 4)
+    model.fit(x, labels, learning_rate=0.5, epochs=4, batch_size=24, generator=generator(student, 0))
+    logits = with_ones(x) @ weights
+    probabilities, predictions = model.predict_proba(x), model.predict(x)
+    assert_close(probabilities, torch.softmax(logits, -1), **SINGLE, what="the probabilities")
+    top = logits.topk(2, dim=1).values
+    clear = top[:, 0] - top[:, 1] > 1e-4  # rows without a near tie, where rounding cannot decide
+    assert_shape(predictions, (24,), what="the predictions")
+    assert_equal(as_tensor(predictions)[clear], logits.argmax(dim=1)[clear], what="the predicted classes")
+
+
+@exercise("SoftmaxRegression", weight=2)
+def test_batches_within_an_epoch(student, rng):
+    """Each batch causes one update with the mean gradient of the batch, the short last batch too, and the loss of an epoch
+    is the mean over all SAMPLES: a batch of 2 counts half as much as a batch of 4."""
+    # All samples are equal, so every order gives the same updates and the run can be computed exactly.
+    point, label = normal(rng, 1, 2), torch.as_tensor(rng.integers(0, 3, 1))
+    weights, losses = torch.zeros(3, 3, dtype=torch.float64), []
+    for _ in range(3):
+        parts = []
+        for size in (4, 4, 2):
+            weights, (loss,) = descend(with_ones(point), label, weights, 0.4, 1)
+            parts.append(size * loss)
+        losses.append(sum(parts) / 10)
+    model = student.SoftmaxRegression(2, 3)
+    result = model.fit(
+        point.repeat(10, 1), label.repeat(10), learning_rate=0.4, epochs=3, batch_size=4, generator=generator(student, 1)
+    )
+    assert_close(model.logits(point), with_ones(point) @ weights, **SINGLE, what="the logits after fit")
+    assert_close(result, losses, **SINGLE, what="the losses of the epochs")
+
+
+@exercise("SoftmaxRegression", weight=2)
+def test_separates_classes_with_a_bias(student, rng):
+    """On well separated classes the trained model is right for at least 97 of 100 new points, also when the classes lie on
+    one line through the origin, where only the bias can tell the nearest from the others."""
+    # Classes 6 standard deviations apart; a line half-way errs with probability 0.0013 a side. Over 500 seeds the
+    # reference is never below 0.98 on 600 points.
+    direction = torch.as_tensor(np.array([np.cos(a := rng.uniform(0, 2 * np.pi)), np.sin(a)]))
+    centres = torch.stack([2 * direction, 8 * direction, 14 * direction]) / 4  # small numbers, easy to descend on
+    x, labels = blobs(rng, 240, centres * 4)
+    test_x, test_labels = blobs(rng, 600, centres * 4)
+    model = student.SoftmaxRegression(2, 3)
+    losses = as_tensor(
+        model.fit(x / 4, labels, learning_rate=0.5, epochs=60, batch_size=24, generator=generator(student, drawn_seed(rng)))
+    )
+    accuracy = float((as_tensor(model.predict(test_x / 4)) == test_labels).double().mean())
+    assert_true(accuracy >= 0.97, f"Only {accuracy:.0%} of 600 new points are classified correctly, expected at least 97%.")
+    assert_true(float(losses[-1]) < float(losses[0]), "The loss of the last epoch is not below that of the first.")
+
+
+@exercise("SoftmaxRegression")
+def test_model_without_bias(student, rng):
+    """With bias=False there is no constant feature: at x = 0 all logits are 0 even after training, and the weights follow
+    gradient descent on x alone."""
+    x, labels = normal(rng, 20, 3) + 1.0, labels_of_all_classes(rng, 20, 3)
+    weights, _ = descend(x, labels, torch.zeros(3, 3, dtype=torch.float64), 0.3, 6)
+    model = student.SoftmaxRegression(3, 3, bias=False)
+    model.fit(x, labels, learning_rate=0.3, epochs=6, batch_size=20, generator=generator(student, 0))
+    assert_close(model.logits(torch.zeros(2, 3, dtype=torch.float64)), torch.zeros(2, 3), **SINGLE, what="the logits at x = 0")
+    assert_close(model.logits(x), x @ weights, **SINGLE, what="the logits after fit")
+
+
+@exercise("SoftmaxRegression")
+def test_fit_goes_on_and_reports(student, rng):
+    """A second call of fit goes on from the present weights instead of starting again, and on_epoch(epoch, loss) is called
+    after each epoch, counted from 0, with the loss that the list gets. The data are left as they were."""
+    x, labels = normal(rng, 12, 2), labels_of_all_classes(rng, 12, 3)
+    weights, losses = descend(with_ones(x), labels, torch.zeros(3, 3, dtype=torch.float64), 0.5, 7)
+    kept, calls = student.keep(x), []
+    model = student.SoftmaxRegression(2, 3)
+    options = {"learning_rate": 0.5, "batch_size": 12, "generator": generator(student, 0)}
+    first = model.fit(kept, labels, epochs=4, on_epoch=lambda epoch, loss: calls.append((int(epoch), float(loss))), **options)
+    second = model.fit(kept, labels, epochs=3, **options)
+    assert_close(list(first) + list(second), losses, **SINGLE, what="the losses of 4 epochs and then 3 more")
+    assert_close(model.logits(x), with_ones(x) @ weights, **SINGLE, what="the logits after both calls")
+    assert_equal([epoch for epoch, _ in calls], [0, 1, 2, 3], what="the epochs that on_epoch was told")
+    assert_close([loss for _, loss in calls], losses[:4], **SINGLE, what="the losses that on_epoch was told")
+    assert_equal(student.fetch(kept), x, what="the inputs after fit")
+
+
+@exercise("SoftmaxRegression")
+def test_fit_is_reproducible(student, rng):
+    """The same data and the same seed of the generator give the same model, whatever else draws random numbers; another seed
+    gives other batches and therefore other weights. Each epoch draws new batches."""
+    x, labels = normal(rng, 30, 3), labels_of_all_classes(rng, 30, 3)
+    seed, logits = drawn_seed(rng), []
+    for global_seed, own_seed in ((1, seed), (2, seed), (1, seed + 1)):
+        student.seed(global_seed)
+        model = student.SoftmaxRegression(3, 3)
+        model.fit(x, labels, learning_rate=0.5, epochs=3, batch_size=7, generator=generator(student, own_seed))
+        logits.append(as_tensor(model.logits(x)).double())
+    assert_close(logits[1], logits[0], **DOUBLE, what="the logits of a second model trained with the same seed")
+    # Orders that differ change the logits by about 1e-2; the chance that two shuffles of 30 agree is 1 / 30!.
+    assert_true(
+        float((logits[2] - logits[0]).abs().max()) > 1e-7,
+        "Another seed gave exactly the same model: the batches of `fit` do not come from the generator.",
+    )
+
+
+# ---- L02.14: risk
+
+
+@exercise("empirical_risk", weight=2)
+def test_mean_loss_over_the_samples(student, rng):
+    """The empirical risk is the MEAN of the losses of the samples: one number, the sum of the losses divided by the number of
+    samples."""
+    for rows in (1, 7, 40):
+        x, labels, theta = normal(rng, rows, 3), normal(rng, rows), normal(rng, 3)
+
+        def model(inputs, theta=theta):
+            return as_tensor(inputs).double() @ theta
+
+        result = student.empirical_risk(model, lambda guess, y: (as_tensor(guess) - as_tensor(y)) ** 2, x, labels)
+        assert_shape(result, ())
+        assert_close(result, ((x @ theta - labels) ** 2).mean(), **SINGLE)
+
+
+@exercise("empirical_risk")
+def test_risk_uses_model_and_labels(student, rng):
+    """The model sees the inputs, the loss sees (predictions, labels) in this order: an asymmetric loss tells if they are
+    swapped, or if the inputs are passed on without the model."""
+    x, labels = normal(rng, 9, 1), normal(rng, 9)
+
+    def asymmetric(guess, y):
+        return torch.exp(as_tensor(guess).double()) - 3 * as_tensor(y).double()
+
+    result = student.empirical_risk(lambda inputs: 2 * as_tensor(inputs).double()[:, 0] + 1, asymmetric, x, labels)
+    assert_close(result, (torch.exp(2 * x[:, 0] + 1) - 3 * labels).mean(), **SINGLE)
+
+
+@exercise("empirical_risk")
+def test_risk_of_yes_or_no_losses(student, rng):
+    """A loss may be a boolean for each sample, wrong or not: True counts as 1, and the mean is the error rate. torch refuses
+    the mean of booleans or integers, so add them up and divide, or convert them first."""
+    wrong = torch.as_tensor(rng.permutation(np.arange(12) < int(rng.integers(2, 7))))
+    x, labels = torch.zeros(12, 1, dtype=torch.float64), torch.as_tensor(rng.integers(0, 5, 12))
+    x[:, 0] = torch.where(wrong, labels + 1, labels).double()
+    rate = float(wrong.double().mean())
+
+    def model(inputs):
+        return as_tensor(inputs)[:, 0].long()
+
+    as_booleans = student.empirical_risk(model, lambda guess, y: as_tensor(guess) != as_tensor(y), x, labels)
+    assert_close(as_booleans, rate, **SINGLE, what="the risk of a boolean loss")
+    as_integers = student.empirical_risk(model, lambda guess, y: (as_tensor(guess) != as_tensor(y)).long(), x, labels)
+    assert_close(as_integers, rate, **SINGLE, what="the risk of an integer loss")
+
+
+@exercise("empirical_risk")
+def test_average_over_samples_not_classes(student, rng):
+    """The divisor is the number of samples. Predictions may have several columns, one for each class; dividing by the number
+    of their entries makes the risk too small."""
+    x, weights, labels = normal(rng, 10, 3), normal(rng, 3, 4), torch.as_tensor(rng.integers(0, 4, 10))
+
+    def model(inputs):
+        return as_tensor(inputs).double() @ weights
+
+    def loss(logits, y):
+        return F.cross_entropy(as_tensor(logits).double(), as_tensor(y), reduction="none")
+
+    assert_close(student.empirical_risk(model, loss, x, labels), F.cross_entropy(x @ weights, labels), **SINGLE)
+
+
+# ---- L02.15: the recipe
+
+
+# What train() is given lives in the worker: losses must be differentiable there. The helper returns plain numbers.
+RECIPE = """
+import torch as _torch
+
+def _recipe(train, start, batches, make_optimizer, as_iterator=False):
+    parameters = [_torch.tensor(value, dtype=_torch.float64, requires_grad=True) for value in start]
+    seen = []
+    def loss(parameters, batch):
+        seen.append(float(batch))
+        return sum(0.5 * ((p - batch) ** 2).sum() for p in parameters)
+    optimizer = make_optimizer(parameters)
+    losses = train(parameters, loss, optimizer, iter(batches) if as_iterator else batches)
+    log = list(getattr(optimizer, "log", []))
+    return [float(v) for v in losses], [p.detach().clone() for p in parameters], seen, log, type(losses).__name__
+
+class _Recorder:
+    # An optimizer with nothing but step() and zero_grad(), which writes down what happened.
+    def __init__(self, parameters):
+        self.parameters, self.log = list(parameters), []
+        for p in self.parameters:
+            p.grad = _torch.full_like(p, 1000.0)  # left over from whoever used the parameters before
+    def zero_grad(self):
+        self.log.append("zero_grad")
+        for p in self.parameters:
+            p.grad = None
+    def step(self):
+        self.log.append("step")
+        with _torch.no_grad():
+            for p in self.parameters:
+                p -= 0.25 * p.grad
+"""
+
+
+def recipe(student, start, batches, optimizer, as_iterator=False):
+    """Train sum 1/2 ||p - batch||^2 with the student's train(); optimizer is an expression in the worker."""
+    student.run(RECIPE)
+    run = student._recipe
+    return run(student.train, [s.tolist() for s in start], [float(b) for b in batches], student.run(optimizer), as_iterator)
+
+
+def plain_descent(start, batches, rate):
+    """The same run by hand: the gradient of the loss is p - batch."""
+    values, losses = [s.clone() for s in start], []
+    for batch in batches:
+        losses.append(sum(0.5 * float(((v - batch) ** 2).sum()) for v in values))
+        values = [v - rate * (v - batch) for v in values]
+    return values, losses
+
+
+@exercise("train", weight=2)
+def test_parameters_after_training(student, rng):
+    """Each batch causes one step with the gradient of its own loss. Gradients that are not cleared add up from batch to
+    batch, and the parameters run away.
+
+    The order is: clear the gradients, compute the loss, differentiate it, take one step.
+    """
+    start, batches = [normal(rng, 3), normal(rng, 2, 2)], rng.normal(size=6) + 2
+    expected, _ = plain_descent(start, batches, 0.25)
+    _, parameters, _, _, _ = recipe(student, start, batches, "lambda parameters: _torch.optim.SGD(parameters, lr=0.25)")
+    for number, (found, wanted) in enumerate(zip(parameters, expected, strict=True), start=1):
+        assert_close(found, wanted, **SINGLE, what=f"parameter {number} after training")
+
+
+@exercise("train", weight=2)
+def test_losses_before_the_update(student, rng):
+    """The list holds one number for each batch: its loss BEFORE the update that it causes. Evaluating the loss again after
+    the step gives smaller numbers that flatter the model."""
+    start, batches = [normal(rng, 4) + 3.0], rng.normal(size=7)
+    _, expected = plain_descent(start, batches, 0.25)
+    losses, _, seen, _, _ = recipe(student, start, batches, "lambda parameters: _torch.optim.SGD(parameters, lr=0.25)")
+    assert_shape(losses, (7,), what="the list of losses", hint="One loss for each batch.")
+    assert_close(losses, expected, **SINGLE, what="the losses")
+    assert_true(len(seen) == 7, f"The loss was computed {len(seen)} times for 7 batches; once for each batch is enough.")
+
+
+@exercise("train")
+def test_optimizer_keeps_its_state(student, rng):
+    """The optimizer that is passed in does all steps, so that its state (a momentum, say) lives from step to step. A new
+    optimizer for each batch forgets it."""
+    start, batches = normal(rng, 3), rng.normal(size=6)
+    oracle = start.clone().requires_grad_(True)
+    sgd = torch.optim.SGD([oracle], lr=0.1, momentum=0.9)
+    for batch in batches:
+        sgd.zero_grad()
+        (0.5 * ((oracle - batch) ** 2).sum()).backward()
+        sgd.step()
+    _, parameters, _, _, _ = recipe(
+        student, [start], batches, "lambda parameters: _torch.optim.SGD(parameters, lr=0.1, momentum=0.9)"
+    )
+    assert_close(parameters[0], oracle.detach(), **SINGLE, what="the parameters after training with momentum")
+
+
+@exercise("train")
+def test_any_optimizer_with_step_and_zero_grad(student, rng):
+    """Any object with step() and zero_grad() serves as an optimizer. Both are called once for each batch, zero_grad() before
+    the gradient is computed: what is left in the parameters from before must not count."""
+    start, batches = [normal(rng, 3)], rng.normal(size=4)
+    expected, _ = plain_descent(start, batches, 0.25)
+    _, parameters, _, log, _ = recipe(student, start, batches, "_Recorder")
+    assert_true(
+        list(log).count("step") == 4, f"step() was called {list(log).count('step')} times for 4 batches, expected once for each."
+    )
+    assert_true("zero_grad" in list(log), "zero_grad() of the optimizer was never called.")
+    assert_close(parameters[0], expected[0], **SINGLE, what="the parameters after training")
+
+
+@exercise("train")
+def test_batches_are_used_once_in_order(student, rng):
+    """The batches may come from a generator: they can be gone through once, in their order, and their number is not known
+    beforehand (no len, no index)."""
+    start, batches = [normal(rng, 2)], rng.normal(size=5)
+    expected, expected_losses = plain_descent(start, batches, 0.5)
+    losses, parameters, seen, _, _ = recipe(
+        student, start, batches, "lambda parameters: _torch.optim.SGD(parameters, lr=0.5)", as_iterator=True
+    )
+    assert_close(seen, batches, **SINGLE, what="the batches that the loss saw")
+    assert_close(losses, expected_losses, **SINGLE, what="the losses")
+    assert_close(parameters[0], expected[0], **SINGLE, what="the parameters after training")
