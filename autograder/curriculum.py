@@ -77,6 +77,7 @@ class Assignment:
     due: datetime | None
     slip_days_allowed: bool
     notebooks: tuple[Notebook, ...]
+    files: tuple[str, ...] = ()  # of assignments/<name>/ that students get beside the notebooks
 
     def notebook(self, name: str) -> Notebook:
         for notebook in self.notebooks:
@@ -183,6 +184,7 @@ def _build(root: Path, data: Mapping[str, Any]) -> Curriculum:
                 due=due.replace(tzinfo=zone) if due is not None and due.tzinfo is None else due,
                 slip_days_allowed=entry.get("slip_days_allowed", True),
                 notebooks=notebooks,
+                files=tuple(entry.get("files", ())),
             )
         )
     names = [n.name for a in assignments for n in a.notebooks]

@@ -100,6 +100,17 @@ def dumps(node: NotebookNode) -> str:
     return nbformat.writes(node, version=4).rstrip("\n") + "\n"
 
 
+def asked_imports(notebook: Notebook) -> list[tuple[str, str]]:
+    """What a notebook's exercises name in the library: (module, name), in the order of the notebook."""
+    found = []
+    for cell in read_source(notebook.source):
+        if cell.kind == "exercise":
+            for node in _parse(cell, cell.source).body:
+                if isinstance(node, ast.ImportFrom) and _is_library(node) and "SOLUTION" not in cell.source:
+                    found += [(node.module or "", alias.name) for alias in node.names]
+    return found
+
+
 # -- one cell ---------------------------------------------------------------------------------------------------
 
 
