@@ -1,0 +1,58 @@
+"""What the interactive figures share: the course's style, panels, pixels, a few colours.
+
+They are made without pyplot: a slider that moves draws a hundred figures, and none of them may stay in memory.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from course_lib.kit import plots
+
+P = ParamSpec("P")
+
+GREY = plots.GREY
+BLUE, ORANGE, PINK, GREEN, OLIVE = plots.COLOURS
+CYCLE = (BLUE, ORANGE, GREEN, PINK, OLIVE)
+MARK = "#cf3d8f"  # "you are here": a contrast of 4 on white and near-black, and far from blue, orange and green
+SHADE = 0.16  # strength of a shaded region
+
+
+def drawn(function: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Run a figure function in the style of the course, with a grid."""
+
+    @wraps(function)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context({**plots.STYLE, "axes.grid": True}):
+            return function(*args, **kwargs)
+
+    return styled
+
+
+def panels(columns: int = 1, rows: int = 1, *, width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
+    """Make a figure with panels.
+
+    Args:
+        columns: panels beside each other.
+        rows: panels above each other.
+        width: inches.
+        height: inches.
+        grid: `sharex`, `sharey`, `width_ratios` or `height_ratios`.
+
+    Returns:
+        The figure and its axes: one, or an array of them.
+    """
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, columns, **grid)
+
+
+def show_pixels(axes: Axes, image: np.ndarray) -> None:
+    """Draw an image, 0 black to 1 white."""
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
