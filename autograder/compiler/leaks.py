@@ -236,21 +236,26 @@ def find_leaks(curriculum: Curriculum, chosen: Iterable[Assignment], built: Iter
         One line a leak; nothing when all is well.
     """
     everything = build_all(curriculum, built)
+    above = _files(curriculum, "assignments", "*")  # the start page, which lies above all assignments
     found: list[str] = []
     for assignment in chosen:
         scan = scan_for(curriculum, assignment, everything)
-        files: dict[str, bytes] = {}
+        files = above | _files(curriculum, f"assignments/{assignment.name}", "**/*")
+        above = {}
         for notebook in assignment.notebooks:
-            shown = notebook.source.relative_to(curriculum.root).as_posix()
-            text = everything[notebook.name].student_text
-            if not notebook.released.is_file() or notebook.released.read_bytes() != text.encode():
-                files[f"{shown} (compiled).ipynb"] = text.encode()
-        folder = curriculum.root / "assignments" / assignment.name
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts):
-                files[path.relative_to(curriculum.root).as_posix()] = path.read_bytes()
+            text = everything[notebook.name].student_text.encode()
+            if files.get(notebook.released.relative_to(curriculum.root).as_posix()) != text:
+                files[f"{notebook.source.relative_to(curriculum.root).as_posix()} (compiled).ipynb"] = text
         edition = library_files(curriculum, assignment)
         files |= {f"{name} (student edition)": data for name, data in edition.items()}
         for name, data in files.items():
             found += [line for line in scan.file(name, data) if line not in found]
     return found
+
+
+def _files(curriculum: Curriculum, folder: str, pattern: str) -> dict[str, bytes]:
+    return {
+        path.relative_to(curriculum.root).as_posix(): path.read_bytes()
+        for path in sorted((curriculum.root / folder).glob(pattern))
+        if path.is_file() and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
+    }

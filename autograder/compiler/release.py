@@ -17,7 +17,8 @@ from typing import Any
 
 from autograder.compiler.holes import Module, find_object
 from autograder.compiler.manifest import Built
-from autograder.compiler.notebooks import LIBRARY, asked_imports
+from autograder.compiler.pieces import LIBRARY, asked_imports
+from autograder.compiler.start_page import build_start_page
 from autograder.curriculum import Assignment, Curriculum
 from autograder.errors import CourseError
 
@@ -167,6 +168,8 @@ def release_files(curriculum: Curriculum, assignment: Assignment, built: Mapping
     found = {top + name: text.encode() for name, text in files.items()}
     for notebook in assignment.notebooks:
         found[f"{top}{notebook.name}.ipynb"] = built[notebook.name].student_text.encode()
+    for page in build_start_page(curriculum):
+        found[f"{top}{page.notebook.name}.ipynb"] = page.student_text.encode()
     for name in assignment.files:
         path = curriculum.root / "assignments" / assignment.name / name
         inside = PurePosixPath(name)
@@ -241,7 +244,7 @@ def _readme(curriculum: Curriculum, assignment: Assignment, built: Mapping[str, 
         minutes = sum(cell.minutes or 0 for cell in manifest.cells)
         rows += f"| [{notebook.title}]({notebook.name}.ipynb) | {manifest.points:g} | about {minutes} |\n"
     names = ", ".join(f"`{notebook.name}.ipynb`" for notebook in assignment.notebooks)
-    first = assignment.notebooks[0].name
+    opens = "start_here.ipynb" if build_start_page(curriculum) else f"{assignment.notebooks[0].name}.ipynb"
     several = len(assignment.notebooks) > 1
     return f"""# {curriculum.name}: {assignment.title}
 
@@ -263,7 +266,7 @@ With conda instead: `conda env create -f environment.yml`, then `conda activate`
 ## Work
 
 ```
-jupyter lab {first}.ipynb
+jupyter lab {opens}
 ```
 
 Run the cells from the top. An exercise shows what a function must do, and a line that says it is not done yet: replace
