@@ -1438,48 +1438,43 @@ def test_average_over_samples_not_classes(student, rng):
 # ---- L02.15: the recipe
 
 
-# What train() is given lives in the worker, because its losses must be differentiable there. The loss of a batch b is
-# the sum of 1/2 ||p - b||^2 over the parameters p.
-RECIPE = """
-import torch as recipe_torch
+def recipe_in_worker(train, start, batches, momentum=0.0, own_optimizer=False, as_iterator=False):
+    """Train with the loss sum 1/2 ||p - batch||^2 over the parameters p. Runs in the worker, as losses have gradients."""
+    import torch
 
-class RecipeOptimizer:
-    # Nothing but step() and zero_grad(); writes down what happened.
-    def __init__(self, parameters):
-        self.parameters, self.steps, self.cleared = parameters, 0, 0
-        for p in parameters:
-            p.grad = recipe_torch.full_like(p, 1000.0)  # left over from whoever used the parameters before
-    def zero_grad(self):
-        self.cleared += 1
-        for p in self.parameters:
-            p.grad = None
-    def step(self):
-        self.steps += 1
-        with recipe_torch.no_grad():
-            for p in self.parameters:
-                p -= 0.25 * p.grad
+    class Optimizer:
+        """Nothing but step() and zero_grad(); counts how often they are called."""
 
-def recipe_run(train, start, batches, momentum=0.0, own_optimizer=False, as_iterator=False):
-    parameters = [value.clone().requires_grad_() for value in start]
-    seen = []
+        steps = cleared = 0
+
+        def zero_grad(self):
+            self.cleared += 1
+            for p in parameters:
+                p.grad = None
+
+        def step(self):
+            self.steps += 1
+            with torch.no_grad():
+                for p in parameters:
+                    p -= 0.25 * p.grad
+
+    parameters, seen = [value.clone().requires_grad_() for value in start], []
+    for p in parameters:
+        p.grad = torch.full_like(p, 1000.0)  # left over from whoever used the parameters before
+
     def loss(parameters, batch):
         seen.append(batch)
         return sum(0.5 * ((p - batch) ** 2).sum() for p in parameters)
-    if own_optimizer:
-        optimizer = RecipeOptimizer(parameters)
-    else:
-        optimizer = recipe_torch.optim.SGD(parameters, lr=0.25, momentum=momentum)
+
+    optimizer = Optimizer() if own_optimizer else torch.optim.SGD(parameters, lr=0.25, momentum=momentum)
     losses = train(parameters, loss, optimizer, iter(batches) if as_iterator else batches)
     calls = [optimizer.steps, optimizer.cleared] if own_optimizer else None
     return losses, [p.detach().clone() for p in parameters], seen, calls
-"""
 
 
 def run_recipe(student, start, batches, **options):
-    """What the student's train() returned, the parameters after it, the batches that the loss saw, calls of the
-    optimizer."""
-    student.run(RECIPE)
-    return student.recipe_run(student.train, start, batches.tolist(), **options)
+    """What the student's train() returned, the parameters after it, the batches that the loss saw, calls made."""
+    return student.remote(recipe_in_worker)(student.train, start, batches.tolist(), **options)
 
 
 def run_oracle(start, batches, momentum=0.0):
