@@ -52,6 +52,16 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The data folder that holds at least MNIST's test set: COURSE_DATA_DIR, else ../shared/data."""
+    folders = (os.environ.get("COURSE_DATA_DIR", ""), ROOT.parent / "shared" / "data")
+    for folder in map(Path, filter(None, folders)):
+        if (folder / "mnist" / "t10k-images-idx3-ubyte.gz").is_file():
+            return folder.absolute()
+    pytest.skip("no MNIST; set COURSE_DATA_DIR to the folder that holds mnist/")
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of the browser."""
     program = chromium_program()

@@ -27,7 +27,7 @@ from matplotlib.ticker import MaxNLocator
 # The page shows through, so text and lines must be read on white and on near-black: this grey has a contrast above 4
 # on both, the colours above 3. They differ in lightness too, for readers who do not see red and green apart.
 GREY = "#7a7a7a"
-COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#009e73", "#8a7000")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#4c4cff")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 
 STYLE: Any = {  # Matplotlib types its keys as one long list of literals
@@ -35,6 +35,7 @@ STYLE: Any = {  # Matplotlib types its keys as one long list of literals
     "figure.edgecolor": "none",
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.08,  # inches; a title would touch the edge of the picture
     "savefig.facecolor": "none",
     "savefig.edgecolor": "none",
     "axes.facecolor": "none",
@@ -137,7 +138,7 @@ def show_images(
         images: shape (N, height, width), or (N, 1, height, width).
         titles: one short text above each image.
         columns: images in a row of the grid.
-        signed: for numbers of both signs, such as weights: 0 is white, positive blue, negative orange, with a scale.
+        signed: for numbers of both signs, such as weights: 0 is white, positive purple, negative orange, with a scale.
         title: of the figure.
         size: width of one image in inches.
 
