@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -166,6 +167,22 @@ def test_use_style_is_for_the_session() -> None:
         assert axes.xaxis.label.get_color() == GREY
         assert figure.get_facecolor()[3] == 0
         plt.close(figure)
+
+
+def test_styled_leaves_interactive_mode_to_the_backend() -> None:
+    """Jupyter's backend turns it on while the first figure is made; without it pyplot figures would not be shown."""
+
+    @styled
+    def first_figure() -> Figure:
+        matplotlib.interactive(True)
+        return plt.figure()
+
+    assert not plt.isinteractive()
+    try:
+        first_figure()
+        assert plt.isinteractive()
+    finally:
+        matplotlib.interactive(False)
 
 
 def test_styled_keeps_name_and_arguments() -> None:

@@ -15,6 +15,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -81,6 +82,10 @@ def styled(make_figure: Callable[P, Figure]) -> Callable[P, Figure]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with plt.rc_context(STYLE):
             figure = make_figure(*args, **kwargs)
+            interactive = plt.isinteractive()
+        # The first figure of a session loads Jupyter's backend, which turns interactive mode on. The context has just
+        # turned it off again, and figures that a student draws with pyplot would not appear.
+        matplotlib.interactive(interactive)
         plt.close(figure)
         return figure
 
