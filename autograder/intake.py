@@ -272,3 +272,34 @@ def definitions_of(source: str) -> str:
             first = min([node.lineno, *(d.lineno for d in decorators)])
             kept.append("\n".join(source.split("\n")[first - 1 : node.end_lineno]))
     return "\n".join(kept)
+
+
+def find_notebook(folder: Path, name: str, only: bool) -> tuple[Path | None, list[Finding]]:
+    """The file of one notebook in the folder of a student's assignment.
+
+    Args:
+        folder: `<submitted>/<student>/<assignment>`.
+        name: of the notebook.
+        only: whether the assignment has no other notebook, so that a renamed file can only be this one.
+
+    Returns:
+        The file, or None, and what was noticed. Links are not followed: they may point at somebody else's work.
+    """
+    exact = folder / f"{name}.ipynb"
+    if folder.is_symlink() or folder.parent.is_symlink():
+        return None, [Finding("link", "The folder that was handed in is a link to another place; links are not followed.")]
+    if exact.is_symlink():
+        return None, [Finding("link", f"{name}.ipynb is a link to another place; links are not followed.")]
+    if exact.is_file():
+        return exact, []
+    if not folder.is_dir():
+        return None, []
+    others = sorted(p for p in folder.glob("*.ipynb") if p.is_file() and not p.is_symlink())
+    alike = [p for p in others if name in p.stem.lower().replace(" ", "_").replace("-", "_")] or (others if only else [])
+    if not alike:
+        return None, []
+    chosen = max(alike, key=lambda p: (p.stat().st_mtime, p.name))
+    findings = [Finding("renamed", f"{chosen.name} was read as {name}.ipynb.")]
+    if len(alike) > 1:
+        findings.append(Finding("two_notebooks", f"{len(alike)} files could be {name}.ipynb; the newest was read."))
+    return chosen, findings

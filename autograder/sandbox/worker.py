@@ -71,6 +71,10 @@ class CappedText(io.TextIOBase):
         return "".join(self.parts) + tail
 
 
+class NameUndefined(Exception):
+    """The judge asked for a global that is not there."""
+
+
 class JudgeRefused(Exception):
     """A callback into the test raised; the test's own process decides what that means."""
 
@@ -253,6 +257,8 @@ class Worker:
         if kind == "handle":
             return self.handles[node["id"]]
         if kind == "global":
+            if node["name"] not in self.namespace:
+                raise NameUndefined(node["name"])
             return self.namespace[node["name"]]
         if kind == "builtin":
             return BUILTINS[node["name"]]
@@ -288,7 +294,7 @@ class Worker:
     def _describe(self, error: BaseException) -> dict[str, Any]:
         """What went wrong, with the lines of the student and without the frames of the grader."""
         try:
-            message = str(error)[:TEXT_LIMIT]
+            message = str(error.msg if isinstance(error, SyntaxError) else error)[:TEXT_LIMIT]
         except BaseException:
             message = "(the error has no readable message)"
         lines = []
@@ -315,6 +321,8 @@ def _kind_of(error: BaseException, message: str) -> str:
         return "forbidden"
     if isinstance(error, JudgeRefused):
         return "refused"
+    if isinstance(error, NameUndefined):
+        return "undefined"
     if isinstance(error, MemoryError) or "can't allocate memory" in message:
         return "memory"
     if isinstance(error, NotImplementedError) and "is not done yet" in message:

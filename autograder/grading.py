@@ -1,0 +1,301 @@
+"""Submission in, record out: grading one notebook is a function of manifest, suite, submission, seed and limits.
+
+Nothing here knows of databases, schedules or pages. `Examiner` holds what is warm (the zygote and the collected suites) and grades one
+notebook after the other; whatever a submission does, the answer is a complete `NotebookResult`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from autograder.compiler.manifest import Manifest, ManifestCell
+from autograder.curriculum import Assignment, Limits, Notebook
+from autograder.intake import GRADED, Submission, read_submission
+from autograder.judge.problems import GraderFault
+from autograder.judge.seeds import SeedSource
+from autograder.judge.session import AS_IS, HELPERS_FIRST, RESTORED, GradingSession, Stage
+from autograder.judge.suite import Outcome, Suite
+from autograder.record import ExerciseResult, Finding, NotebookResult, Record, Status, TestResult
+from autograder.sandbox.client import SandboxFault, Zygote
+
+STATUS_ORDER: tuple[Status, ...] = (
+    "grader_error", "forbidden", "crashed", "memory", "timeout", "error", "not_done", "missing", "failed",
+)  # fmt: skip
+
+
+def suite_version(paths: Sequence[Path]) -> str:
+    """A short hash of hidden suites, to tell by which version a record was made."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Examiner:
+    """Grades notebooks of one assignment with a warm zygote and collected suites.
+
+    Args:
+        zygote: makes the sandboxes.
+        suite: the collected hidden tests.
+        manifests: by notebook name.
+        seeds: where the seeds of hidden inputs come from.
+        version: of the hidden suites.
+    """
+
+    def __init__(self, zygote: Zygote, suite: Suite, manifests: dict[str, Manifest], seeds: SeedSource, version: str = ""):
+        self.zygote = zygote
+        self.suite = suite
+        self.manifests = manifests
+        self.seeds = seeds
+        self.version = version
+
+    def grade(self, notebook: Notebook, path: Path | None, student: str, limits: Limits | None = None) -> NotebookResult:
+        """Grade one file; None stands for a notebook that was not handed in."""
+        manifest = self.manifests[notebook.name]
+        submission = read_submission(path, manifest) if path is not None else Submission(readable=False)
+        result = self.grade_submission(notebook, submission, student, limits)
+        if path is None:
+            result.status = "missing"
+            result.findings.append(Finding("missing_notebook", f"The notebook {notebook.name}.ipynb was not handed in."))
+        return result
+
+    def grade_submission(
+        self, notebook: Notebook, submission: Submission, student: str, limits: Limits | None = None
+    ) -> NotebookResult:
+        """Grade what was read from a file."""
+        started = time.perf_counter()
+        manifest = self.manifests[notebook.name]
+        result = NotebookResult(
+            name=notebook.name,
+            title=notebook.title,
+            status="graded" if submission.readable else "unreadable",
+            points=manifest.points,
+            score=0.0,
+            sha256=submission.sha256,
+            release=manifest.release,
+            suite=self.version,
+            findings=list(submission.findings),
+        )
+        cells = [c for c in manifest.cells if c.kind in GRADED]
+        if not submission.readable:
+            result.exercises = [self._unanswered(notebook, c, "missing", "Nothing could be read for this exercise.") for c in cells]
+            return result
+        session = GradingSession(self.zygote, manifest, submission, limits or notebook.limits, self.seeds, student)
+        with session:
+            for cell in cells:
+                result.exercises.append(self._grade_entry(notebook, cell, session, submission, result))
+        result.score = math.fsum(e.score for e in result.exercises)
+        if any(e.status == "grader_error" for e in result.exercises):
+            result.status = "grader_error"
+        result.seconds = round(time.perf_counter() - started, 3)
+        return result
+
+    def grade_one(self, notebook: Notebook, submission: Submission, name: str, student: str) -> ExerciseResult:
+        """Grade one exercise or quiz of a submission; those before it stand there as the reference."""
+        manifest = self.manifests[notebook.name]
+        cell = next(c for c in manifest.cells if c.name == name and c.kind in ("exercise", "quiz"))
+        scratch = NotebookResult(notebook.name, notebook.title, "graded", cell.points, 0.0)
+        with GradingSession(self.zygote, manifest, submission, notebook.limits, self.seeds, student) as session:
+            session.skip_to(cell)
+            return self._judge(notebook, cell, session, submission, scratch)
+
+    # -- one entry --------------------------------------------------------------------------------------------
+
+    def _grade_entry(
+        self, notebook: Notebook, cell: ManifestCell, session: GradingSession, submission: Submission, result: NotebookResult
+    ) -> ExerciseResult:
+        if cell.kind == "answer":
+            entry = self._unanswered(notebook, cell, "manual", "")
+            entry.source = submission.source(cell.name)
+            if not session.answered(cell):
+                entry.status, entry.message = "not_done", "Nothing is written here yet."
+            return entry
+        try:
+            return self._judge(notebook, cell, session, submission, result)
+        except (GraderFault, SandboxFault) as fault:
+            session.close()
+            result.findings.append(Finding("grader_fault", f"{cell.name}: {fault}", for_student=False))
+            message = "This exercise could not be graded. Your instructor has been told; it does not count against you."
+            entry = self._unanswered(notebook, cell, "grader_error", message)
+            entry.source = submission.source(cell.name)
+            session.skip(cell)
+            return entry
+
+    def _judge(
+        self, notebook: Notebook, cell: ManifestCell, session: GradingSession, submission: Submission, result: NotebookResult
+    ) -> ExerciseResult:
+        stage, outcomes = self._attempt(notebook, cell, session, AS_IS)
+        best, used, shadowed = outcomes, AS_IS, stage.shadowed
+        if stage.problem is None and _total(outcomes) < _possible(outcomes):
+            for variant in session.variants(stage):
+                other, again = self._attempt(notebook, cell, session, variant)
+                if _total(again) > _total(best):
+                    session.hang_up(stage)
+                    stage, best, used = other, again, variant
+                else:
+                    session.discard_stage(other)
+                if _total(best) == _possible(best):
+                    break
+        self._explain_variant(cell, used, shadowed, result)
+        for outcome in best:
+            if outcome.fault:
+                text = f"{cell.name}, {outcome.result.name}: {outcome.fault}"
+                result.findings.append(Finding("test_stumbled", text[:500], for_student=False))
+        session.close_stage(stage)
+        entry = _entry(cell, [o.result for o in best], submission.source(cell.name))
+        entry.outputs = stage.outputs
+        entry.seconds = round(stage.seconds + sum(t.seconds for t in entry.tests), 3)
+        if stage.cell_problem and entry.status not in ("passed", "not_done"):
+            entry.message = stage.cell_problem
+        elif stage.problem is not None:
+            entry.message = str(stage.problem)
+        entry.used_reference_for = session.earlier(cell)
+        return entry
+
+    def _attempt(self, notebook: Notebook, cell: ManifestCell, session: GradingSession, variant: str) -> tuple[Stage, list[Outcome]]:
+        stage = session.open_stage(cell, variant)
+        outcomes = self.suite.run(notebook.name, stage, session)
+        if not outcomes:
+            raise GraderFault(f"the hidden suite has no test for {cell.name}")
+        return stage, outcomes
+
+    @staticmethod
+    def _explain_variant(cell: ManifestCell, used: str, shadowed: list[str], result: NotebookResult) -> None:
+        if used == RESTORED:
+            text = f"An earlier cell gave {', '.join(shadowed)} another meaning; {cell.name} was graded with the usual meaning."
+            result.findings.append(Finding("shadowed_name", text))
+        elif used == HELPERS_FIRST:
+            text = f"{cell.name} uses something that a later cell defines; it was graded with that defined first. Run the notebook from the top to see it fail."
+            result.findings.append(Finding("out_of_order", text))
+
+    def _unanswered(self, notebook: Notebook, cell: ManifestCell, status: Status, message: str) -> ExerciseResult:
+        tests = self.suite.skeleton(notebook.name, cell.name)
+        for test in tests:
+            test.status = status
+        entry = _entry(cell, tests, "")
+        entry.status, entry.message = status, message
+        return entry
+
+
+def _total(outcomes: list[Outcome]) -> float:
+    return sum(o.result.score for o in outcomes)
+
+
+def _possible(outcomes: list[Outcome]) -> float:
+    return sum(o.result.max_score for o in outcomes)
+
+
+def _entry(cell: ManifestCell, tests: list[TestResult], source: str) -> ExerciseResult:
+    """Points of an exercise from its tests: shared out by weight; a forbidden call costs them all."""
+    weights = sum(t.max_score for t in tests)
+    for test in tests:
+        share = cell.points * test.max_score / weights
+        test.max_score = round(share, 4)
+        test.score = round(share, 4) if test.status == "passed" else 0.0
+    statuses = {t.status for t in tests}
+    if "forbidden" in statuses:
+        for test in tests:
+            test.score = 0.0
+    score = cell.points if statuses == {"passed"} else math.fsum(t.score for t in tests)
+    status: Status
+    if statuses == {"passed"}:
+        status = "passed"
+    elif "forbidden" in statuses or "grader_error" in statuses:
+        status = "forbidden" if "forbidden" in statuses else "grader_error"
+    elif "passed" in statuses:
+        status = "partial"
+    else:
+        status = next((s for s in STATUS_ORDER if s in statuses), "failed")
+    message = next((t.message for t in tests if t.status == status and t.message), "")
+    return ExerciseResult(
+        name=cell.name,
+        kind=cell.kind,  # type: ignore[arg-type]
+        title=cell.title or cell.name.replace("_", " "),
+        points=cell.points,
+        score=round(score, 4),
+        status=status,
+        message=message if status in ("forbidden", "not_done") else "",
+        lecture=list(cell.lecture),
+        source=source,
+        tests=tests,
+    )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission of one assignment, as the collector found it.
+
+    Attributes:
+        notebooks: notebook name -> file, or None where it was not handed in.
+        received: ISO time at the collector, if known.
+        notes: what the collector noticed, by notebook name.
+    """
+
+    student: str
+    notebooks: dict[str, str | None]
+    received: str | None = None
+    attempt: int = 1
+    notes: dict[str, list[Finding]] = field(default_factory=dict)
+
+
+def grade_job(examiner: Examiner, assignment: Assignment, job: Job) -> Record:
+    """Grade every notebook of one submission."""
+    results = []
+    for notebook in assignment.notebooks:
+        path = job.notebooks.get(notebook.name)
+        result = examiner.grade(notebook, Path(path) if path else None, job.student)
+        result.findings[:0] = job.notes.get(notebook.name, [])
+        results.append(result)
+    return make_record(assignment, job, results, examiner.zygote.level, examiner.seeds.fingerprint())
+
+
+def make_record(
+    assignment: Assignment, job: Job, results: list[NotebookResult], isolation: str, seed: str
+) -> Record:
+    """Put the results of a submission's notebooks together."""
+    manual = math.fsum(e.points for r in results for e in r.exercises if e.kind == "answer")
+    return Record(
+        student=job.student,
+        assignment=assignment.name,
+        points=math.fsum(r.points for r in results),
+        score=round(math.fsum(r.score for r in results), 4),
+        manual_points=manual,
+        notebooks=results,
+        isolation=isolation,
+        seed=seed,
+        limits=assignment.notebooks[0].limits.as_dict() if assignment.notebooks else {},
+        received=job.received,
+        graded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        attempt=job.attempt,
+    )
+
+
+def faulty_record(assignment: Assignment, manifests: dict[str, Manifest], job: Job, reason: str) -> Record:
+    """A complete record of a submission that the grader could not grade: nothing counts, everything is named."""
+    results = []
+    for notebook in assignment.notebooks:
+        manifest = manifests[notebook.name]
+        result = NotebookResult(notebook.name, notebook.title, "grader_error", manifest.points, 0.0)
+        result.findings.append(Finding("grader_fault", reason, for_student=False))
+        result.exercises = [
+            ExerciseResult(
+                name=c.name,
+                kind=c.kind,  # type: ignore[arg-type]
+                title=c.title or c.name,
+                points=c.points,
+                score=0.0,
+                status="manual" if c.kind == "answer" else "grader_error",
+                message="This exercise could not be graded. Your instructor has been told; it does not count against you.",
+                lecture=list(c.lecture),
+            )
+            for c in manifest.cells
+            if c.kind in GRADED
+        ]
+        results.append(result)
+    return make_record(assignment, job, results, "", "")

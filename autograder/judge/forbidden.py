@@ -1,0 +1,86 @@
+"""Reading a student's source for calls that an exercise forbids, and for ways round the guards.
+
+The worker's guards (`autograder.sandbox.guards`) end an ordinary forbidden call when it happens. This reading, done in the trusted
+process, finds what does not pass by them: the same function in another library, and constructs whose only use in
+a short exercise is to reach a name in disguise.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+_DISGUISES = {
+    "eval", "exec", "compile", "__import__", "importlib", "ctypes", "gc", "inspect", "globals", "vars", "builtins",
+    "__builtins__", "__globals__", "__subclasses__", "__getattribute__", "__dict__", "__closure__", "modules", "_C",
+    "_VF", "ops", "_jit_internal", "_refs", "_decomp", "_meta_registrations", "cffi", "runpy", "pkgutil",
+    "code", "marshal", "pickle", "subprocess", "_getframe", "f_globals", "f_back", "run_line_magic", "get_ipython",
+    "attrgetter", "methodcaller", "jit", "compile_command", "library", "cpp_extension", "inductor", "_dynamo",
+}  # fmt: skip
+# Of these the bare name is a word that students use; only a module or an attribute of one is meant.
+_ONLY_AS_ATTRIBUTE = {"ops", "modules", "code", "library", "jit", "_C", "inductor"}
+_MODULES_THAT_REPEAT = ("scipy.special", "sklearn.utils.extmath", "jax", "tensorflow", "keras", "scipy.optimize")
+
+
+def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list[str]:
+    """What in a student's cell goes against the exercise's list.
+
+    Args:
+        source: the student's cell (magics allowed).
+        forbids: dotted names, e.g. ``torch.softmax``.
+        own_names: names that the student, or the notebook, defines: calling those is fine.
+
+    Returns:
+        One phrase per finding, in the order of the source; empty if there is none.
+    """
+    if not forbids:
+        return []
+    text = re.sub(r"^([ \t]*)([%!?].*)$", r"\1pass", source, flags=re.MULTILINE)
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    finals = {name.rpartition(".")[2] for name in forbids}
+    found: list[str] = []
+    imported: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                imported[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                if alias.name in finals or node.module.startswith(_MODULES_THAT_REPEAT) or alias.name in _DISGUISES:
+                    found.append(f"from {node.module} import {alias.name}")
+                elif node.module.split(".")[0] in _DISGUISES:
+                    found.append(f"from {node.module} import {alias.name}")
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                imported[alias.asname or alias.name.split(".")[0]] = alias.name
+                parts = set(alias.name.split("."))
+                if alias.name.startswith(_MODULES_THAT_REPEAT) or parts & _DISGUISES:
+                    found.append(f"import {alias.name}")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            dotted = _dotted(node)
+            root = dotted.split(".")[0] if dotted else ""
+            if node.attr in finals and root not in ("self", "cls", "") and root not in own_names - imported.keys():
+                found.append(dotted)
+            elif node.attr in _DISGUISES:
+                found.append(dotted or f".{node.attr}")
+        elif isinstance(node, ast.Name) and node.id in _DISGUISES - _ONLY_AS_ATTRIBUTE:
+            found.append(node.id)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
+            name = node.args[1] if len(node.args) > 1 else None
+            if not (isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value not in finals | _DISGUISES):
+                found.append("getattr with a name that is not allowed here")
+    return list(dict.fromkeys(found))
+
+
+def _dotted(node: ast.Attribute) -> str:
+    """``torch.nn.functional.softmax`` for the attribute chain of that text; empty where it does not begin with a name."""
+    parts: list[str] = [node.attr]
+    value: ast.expr = node.value
+    while isinstance(value, ast.Attribute):
+        parts.append(value.attr)
+        value = value.value
+    if not isinstance(value, ast.Name):
+        return ""
+    return ".".join(reversed([*parts, value.id]))

@@ -1,0 +1,265 @@
+"""Student objects as a hidden test sees them: proxies of things that live in the sandbox.
+
+Plain data crosses as a copy; everything else stays where it is and is known here by a handle. No method of a student's object
+ever runs in this process.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from autograder.judge.problems import Crashed, Forbidden, GraderFault, NotDone, OutOfMemory, Raised, TimedOut, Undefined
+from autograder.sandbox import wire
+from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout
+
+_GONE = (
+    "Your code ended the whole process while it was tested (exit(), os._exit(), or a crash in compiled code): "
+    "a function should return its result."
+)
+
+
+class Handle:
+    """Something of the student's that is not plain data: a function, a class, an instance, an iterator."""
+
+    __slots__ = ("_node", "_student", "type_name")
+
+    def __init__(self, student: Student, node: dict[str, Any]):
+        object.__setattr__(self, "_student", student)
+        object.__setattr__(self, "_node", node)
+        object.__setattr__(self, "type_name", str(node.get("type", "function"))[:80])
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._student.call(self._node, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._student.builtin("getattr", self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._student.builtin("setattr", self, name, value)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._student.builtin("getitem", self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._student.builtin("setitem", self, key, value)
+
+    def __len__(self) -> int:
+        return int(self._student.builtin("len", self))
+
+    def __bool__(self) -> bool:
+        return bool(self._student.builtin("bool", self))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._student.builtin("iter", self))
+
+    def __repr__(self) -> str:
+        return f"<student's {self.type_name}>"
+
+
+class Student:
+    """The student's namespace, in a snapshot that belongs to one hidden test.
+
+    ``student.name`` is the value of a global. The methods below are described in docs/architecture.md, section 3.
+
+    Args:
+        process: the snapshot.
+        seconds: how long the student's code may run in this test, altogether.
+        cell_problem: what went wrong when the student's cell was run, to explain a missing name.
+    """
+
+    def __init__(self, process: Process, seconds: float, cell_problem: str = ""):
+        self._process = process
+        self._allowed = seconds
+        self._left = seconds
+        self._cell_problem = cell_problem
+        self._callbacks: list[Callable[..., Any]] = []
+        self._refusal: BaseException | None = None
+        self._known: dict[str, Any] = {}
+
+    # -- what tests use ---------------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self._known:
+            self._known[name] = self.builtin("identity", _Node({"k": "global", "name": name}))
+        return self._known[name]
+
+    def value_and_grad(
+        self, function: Handle, *args: Any, wrt: tuple[int, ...] = (0,), upstream: Any = None, **kwargs: Any
+    ) -> tuple[Any, list[Any]]:
+        """Run `function` in the worker and pull `upstream` (default: ones) back to the arguments at the positions `wrt`."""
+        value, gradients = self.call(
+            function._node, args, kwargs, grad={"wrt": list(wrt), "upstream": upstream}
+        )
+        return value, gradients
+
+    def keep(self, value: Any) -> Handle:
+        """Put plain data into the worker and return a handle to it."""
+        node, buffers = wire.encode(value, self._reduce)
+        reply, _ = self._exchange({"op": "keep", "value": node}, buffers)
+        return self._revive(reply["value"])
+
+    def fetch(self, handle: Handle) -> Any:
+        """A copy of what a handle stands for, as far as it is plain data."""
+        return self.builtin("identity", handle)
+
+    def run(self, code: str) -> None:
+        """Run the test's own helper code in the worker's namespace."""
+        self.call({"k": "handle", "id": self._namespace_handle()}, (textwrap.dedent(code),), {})
+
+    def remote(self, function: Callable[..., Any]) -> Handle:
+        """Send the source of a top-level function of the test to the worker and return a handle to it there."""
+        self.run(inspect.getsource(function))
+        return self.__getattr__(function.__name__)
+
+    def seed(self, number: int) -> None:
+        """Seed torch, NumPy and `random` in the worker."""
+        self._exchange({"op": "seed", "seed": int(number)}, [])
+
+    def raises(self, kinds: type[BaseException] | tuple[type[BaseException], ...], function: Handle, *args: Any, **kwargs: Any) -> str:
+        """Assert that the call raises one of these built-in exceptions; returns the message."""
+        names = [k.__name__ for k in (kinds if isinstance(kinds, tuple) else (kinds,))]
+        try:
+            function(*args, **kwargs)
+        except Raised as problem:
+            if set(names) & set(problem.bases):
+                return problem.text
+            raise
+        from autograder.judge.problems import Mistake
+
+        raise Mistake(f"No error was raised; {' or '.join(names)} was expected for this input.")
+
+    # -- machinery --------------------------------------------------------------------------------------------
+
+    def builtin(self, name: str, *args: Any) -> Any:
+        return self.call({"k": "builtin", "name": name}, args, {})
+
+    def call(self, function: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any], grad: dict[str, Any] | None = None) -> Any:
+        """One call in the worker; plain results are copied, others come back as handles."""
+        buffers: list[bytes] = []
+        nodes = [wire._encode(value, self._reduce, buffers, 0) for value in args]
+        keywords = {key: wire._encode(value, self._reduce, buffers, 0) for key, value in kwargs.items()}
+        header: dict[str, Any] = {"op": "call", "fn": function, "args": nodes, "kwargs": keywords}
+        if grad is not None:
+            header["grad"] = grad | {"upstream": wire._encode(grad["upstream"], self._reduce, buffers, 0)}
+        reply, data = self._exchange(header, buffers)
+        if "error" in reply:
+            raise self._problem(reply["error"])
+        return self._decode(reply.get("value"), data)
+
+    def guard(self, forbids: list[str]) -> None:
+        self._exchange({"op": "guard", "forbids": forbids}, [])
+
+    def _exchange(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        """Send a request and serve the callbacks that come before its answer."""
+        started = time.monotonic()
+        deadline = started + self._left
+        try:
+            self._process.send(header, buffers)
+            while True:
+                reply, data = self._process.receive(deadline, self._allowed)
+                if "callback" not in reply:
+                    return reply, data
+                paused = time.monotonic()
+                self._answer_callback(reply, data)
+                deadline += time.monotonic() - paused  # the test's own time is not the student's
+        except ProcessTimeout:
+            raise TimedOut(
+                f"Your code was stopped after {self._allowed:g} seconds in this test. Look for a loop that does not end, "
+                "or for work that is repeated more often than needed."
+            ) from None
+        except ProcessGone as error:
+            raise Crashed(f"Your code returned something too large: {error}." if "larger than" in str(error) else _GONE) from None
+        finally:
+            self._left = max(0.001, self._left - (time.monotonic() - started))
+
+    def _answer_callback(self, request: dict[str, Any], data: list[bytes]) -> None:
+        number = request["callback"]
+        if type(number) is not int or not 0 <= number < len(self._callbacks):
+            raise Crashed(_GONE)
+        values = self._decode(request.get("args"), data)
+        if not (isinstance(values, list) and len(values) == 2 and isinstance(values[0], list) and isinstance(values[1], dict)):
+            raise Crashed(_GONE)
+        try:
+            result = self._callbacks[number](*values[0], **values[1])
+            node, buffers = wire.encode(result, self._reduce)
+        except GraderFault:
+            raise
+        except Exception as error:
+            self._refusal = error
+            self._process.send({"refused": f"{type(error).__name__}: {error}"[:500]})
+            return
+        self._process.send({"value": node}, buffers)
+
+    def _decode(self, node: Any, buffers: list[bytes]) -> Any:
+        try:
+            return wire.decode(node, buffers, self._revive)
+        except wire.WireError as error:
+            raise Crashed(f"The result could not be read ({error}).") from None
+
+    def _revive(self, node: dict[str, Any]) -> Handle:
+        if node.get("k") != "handle" or type(node.get("id")) is not int:
+            raise wire.WireError("unknown kind of value")
+        return Handle(self, {"k": "handle", "id": node["id"], "type": node.get("type", "object")})
+
+    def _reduce(self, value: Any) -> dict[str, Any]:
+        if isinstance(value, Handle):
+            return value._node
+        if isinstance(value, _Node):
+            return value.node
+        if callable(value):
+            self._callbacks.append(value)
+            return {"k": "callback", "id": len(self._callbacks) - 1}
+        raise GraderFault(f"a hidden test passes a {type(value).__name__}, which cannot be sent to the worker")
+
+    def _namespace_handle(self) -> int:
+        handle = self.builtin("getattr", _Node({"k": "namespace"}), "run")
+        return handle._node["id"]
+
+    def _problem(self, error: Any) -> Exception:
+        """Words for the student about an exception in their code."""
+        if not isinstance(error, dict):
+            return Crashed(_GONE)
+        kind, name, text = (str(error.get(key, "")) for key in ("kind", "type", "message"))
+        if kind == "forbidden":
+            return Forbidden(f"This exercise asks you to build it yourself: {text} may not be used here.")
+        if kind == "not_done":
+            return NotDone("Not done yet: the cell still raises NotImplementedError.")
+        if kind == "undefined":
+            return Undefined(f"`{text}` is not defined when your cell has run. {self._cell_problem}".strip())
+        where = describe_lines(error.get("lines"))
+        if kind == "memory":
+            return OutOfMemory(f"Your code asked for more memory than one submission gets.{where}")
+        if kind == "refused" and self._refusal is not None:
+            refusal, self._refusal = self._refusal, None
+            if isinstance(refusal, AssertionError):
+                return refusal
+            text = f"the function that the test passed in could not work with what your code gave it ({text})"
+        bases = tuple(str(base) for base in error.get("bases", []) if isinstance(base, str))
+        message = f"Your code stopped with {name}: {text}".rstrip(": ") + where
+        return Raised(message, kind=name, bases=bases, text=text)
+
+
+class _Node:
+    """A node of the wire that stands for something in the worker."""
+
+    def __init__(self, node: dict[str, Any]):
+        self.node = node
+
+
+def describe_lines(lines: Any) -> str:
+    """The student's own lines of a traceback, as they sent them, in a few words."""
+    if not isinstance(lines, list) or not lines:
+        return ""
+    shown = []
+    for line in lines[-3:]:
+        if isinstance(line, dict):
+            shown.append(f"\n  line {line.get('line')}: {str(line.get('text', ''))[:200]}")
+    return "".join(shown)

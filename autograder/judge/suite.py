@@ -1,0 +1,212 @@
+"""A hidden suite, collected once by pytest and run against many submissions.
+
+`with_suite` starts an ordinary pytest session in this process (the judge's), lets pytest collect the files, and hands the collected tests to
+a function instead of running them once: a lane of the grader runs them for one submission after the other, the command line of pytest
+for the one that `--submission` names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograder.judge.handles import Student
+from autograder.judge.problems import GraderFault, StudentProblem
+from autograder.judge.session import GradingSession, Stage
+from autograder.record import Status, TestResult
+
+EXERCISE_MARK = "exercise"
+
+
+def exercise(name: str, weight: float = 1.0) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Mark a hidden test as belonging to an exercise or quiz of the notebook.
+
+    Args:
+        name: as in the header of the notebook source.
+        weight: share of the exercise's points, relative to its other tests.
+    """
+    if weight <= 0:
+        raise ValueError(f"the weight of a hidden test must be positive, found {weight}")
+    return pytest.mark.exercise(name, weight=weight)
+
+
+@dataclass
+class Outcome:
+    """What became of one hidden test."""
+
+    result: TestResult
+    reports: list[Any]  # pytest's, for its own terminal
+    fault: str = ""  # for the instructor, where the test itself stumbled
+
+
+class Suite:
+    """The collected tests of one or more hidden suites."""
+
+    def __init__(self, items: Sequence[pytest.Item]):
+        self.items: dict[tuple[str, str], list[pytest.Item]] = {}
+        for item in items:
+            mark = item.get_closest_marker(EXERCISE_MARK)
+            if mark is None or not mark.args:
+                raise pytest.UsageError(f"{item.nodeid} has no @exercise(...): say which exercise it belongs to")
+            notebook = item.path.stem.removeprefix("test_")
+            self.items.setdefault((notebook, mark.args[0]), []).append(item)
+
+    def exercises(self, notebook: str) -> list[str]:
+        """Names of the exercises that this suite has tests for."""
+        return [name for book, name in self.items if book == notebook]
+
+    def tests(self, notebook: str, name: str) -> list[pytest.Item]:
+        return self.items.get((notebook, name), [])
+
+    def skeleton(self, notebook: str, name: str) -> list[TestResult]:
+        """The tests of an exercise with no verdict yet."""
+        return [_blank(item) for item in self.tests(notebook, name)]
+
+    def run(self, notebook: str, stage: Stage, session: GradingSession) -> list[Outcome]:
+        """Run the tests of one exercise against an open stage."""
+        return [_run_item(item, stage, session) for item in self.tests(notebook, stage.cell.name)]
+
+
+_STAGE: pytest.StashKey[tuple[Stage, GradingSession]] = pytest.StashKey()
+_PROBLEM: pytest.StashKey[tuple[str, BaseException]] = pytest.StashKey()  # (phase, what was raised)
+
+
+def _blank(item: pytest.Item) -> TestResult:
+    documentation = (getattr(item, "function", None) and item.function.__doc__) or ""  # type: ignore[attr-defined]
+    paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", documentation.strip()) if p.strip()]
+    mark = item.get_closest_marker(EXERCISE_MARK)
+    weight = float(mark.kwargs.get("weight", 1.0)) if mark is not None else 1.0
+    title = paragraphs[0] if paragraphs else item.name.removeprefix("test_").replace("_", " ")
+    return TestResult(item.name, title, "failed", 0.0, weight, hint="\n".join(paragraphs[1:]))
+
+
+def _run_item(item: pytest.Item, stage: Stage, session: GradingSession) -> Outcome:
+    from _pytest.runner import runtestprotocol
+
+    result = _blank(item)
+    if stage.problem is not None:  # no test can run: the reason is the same for all of them
+        result.status, result.message = stage.problem.status, str(stage.problem)
+        return Outcome(result, [])
+    item.stash[_STAGE] = (stage, session)
+    if _PROBLEM in item.stash:
+        del item.stash[_PROBLEM]
+    item._initrequest()  # type: ignore[attr-defined]  # fresh fixtures: the same item has run for others
+    reports = runtestprotocol(item, log=False, nextitem=None)
+    result.seconds = round(sum(r.duration for r in reports), 4)
+    phase, problem = item.stash.get(_PROBLEM, ("call", None))
+    if problem is None and all(r.passed for r in reports):
+        result.status, result.score = "passed", result.max_score
+        return Outcome(result, reports)
+    result.status, result.message, fault = _verdict(phase, problem)
+    return Outcome(result, reports, fault)
+
+
+def _verdict(phase: str, problem: BaseException | None) -> tuple[Status, str, str]:
+    """Status, words for the student and, where the test stumbled, words for the instructor."""
+    if isinstance(problem, StudentProblem):
+        return problem.status, str(problem), ""
+    if phase != "call" and not isinstance(problem, GraderFault):
+        problem = GraderFault(f"{phase} of the test: {type(problem).__name__}: {problem}")
+    if isinstance(problem, AssertionError):
+        return "failed", str(problem).split("\nassert ")[0], ""
+    if isinstance(problem, GraderFault):
+        return "grader_error", "This test could not be run. Your instructor has been told; it does not count against you.", str(problem)
+    if problem is None or isinstance(problem, pytest.skip.Exception):
+        return "grader_error", "This test was not run.", "skipped"
+    # A test that trips over what the student returned: the reference does not make it trip (see `course validate`).
+    name = type(problem).__name__
+    return "failed", f"The test could not work with what your code returned ({name}).", f"{name}: {problem}"
+
+
+class JudgePlugin:
+    """Fixtures and hooks of a judging session.
+
+    Args:
+        work: called with the collected suite in place of pytest's own loop; its result is `self.answer`.
+    """
+
+    def __init__(self, work: Callable[[Suite, pytest.Session], Any]):
+        self.work = work
+        self.answer: Any = None
+        self.ran = False
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line("markers", f"{EXERCISE_MARK}(name, weight=1): the exercise that a hidden test judges")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed and not session.config.option.continue_on_collection_errors:
+            raise session.Interrupted(f"{session.testsfailed} error(s) during collection")
+        if not session.config.option.collectonly:
+            self.ran = True
+            self.answer = self.work(Suite(session.items), session)
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        if call.excinfo is not None and _PROBLEM not in item.stash:
+            item.stash[_PROBLEM] = (call.when, call.excinfo.value)
+
+    @pytest.fixture
+    def student(self, request: pytest.FixtureRequest) -> Iterator[Student]:
+        """The student's namespace, in a snapshot of its own."""
+        stage, session = request.node.stash[_STAGE]
+        with session.student(stage, request.node.name) as student:
+            yield student
+
+    @pytest.fixture
+    def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
+        """Random numbers that differ from student to student and are the same in a regrade."""
+        stage, session = request.node.stash[_STAGE]
+        return np.random.default_rng(session.seed(stage.cell, request.node.name))
+
+
+class _Silence:
+    """Takes pytest's terminal away and keeps what went wrong while collecting."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.pluginmanager.unregister(name="terminalreporter")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.errors.append(" | ".join(str(report.longrepr).strip().splitlines()[-3:]))
+
+
+def with_suite(paths: Sequence[Path], work: Callable[[Suite], Any]) -> Any:
+    """Collect hidden suites in a quiet pytest session and call `work` with them.
+
+    Raises:
+        GraderFault: a suite cannot be collected; the message is pytest's.
+    """
+    problem: list[BaseException] = []
+
+    def guarded(suite: Suite, session: pytest.Session) -> Any:
+        try:
+            return work(suite)
+        except BaseException as error:  # pytest would turn it into an exit status
+            problem.append(error)
+            return None
+
+    plugin, silence = JudgePlugin(guarded), _Silence()
+    arguments = ["-s", "--assert=plain", "--override-ini=addopts=", "--import-mode=importlib", "--noconftest"]
+    arguments += ["-c", os.devnull, "--rootdir", str(paths[0].parent)]
+    for name in ("cacheprovider", "doctest", "hypothesispytest", "timeout", "xdist", "logging", "warnings"):
+        arguments += ["-p", f"no:{name}"]
+    status = pytest.main([*arguments, *map(str, paths)], plugins=[plugin, silence])
+    if problem:
+        raise problem[0]
+    if not plugin.ran:
+        reason = silence.errors[0] if silence.errors else f"pytest ended with status {int(status)}"
+        raise GraderFault(f"the hidden suite cannot be collected: {reason}")
+    return plugin.answer

@@ -1,0 +1,64 @@
+"""A lane: one judging process with its own warm zygote, which grades submissions that the driver hands it, one after the other.
+
+Started by `autograder.schedule` as ``python -m autograder.lane``; reads one JSON job a line on standard input, and answers with
+one JSON line each. The driver holds no torch, no student code and no hidden test; a lane that dies costs one submission, which
+is tried again in a fresh lane.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from autograder.curriculum import load_curriculum
+from autograder.errors import CourseError
+from autograder.grading import Examiner, Job, grade_job
+from autograder.preparation import load_prepared, with_examiner
+from autograder.judge.seeds import SeedSource
+from autograder.record import Finding
+
+
+def job_to_json(job: Job) -> str:
+    return json.dumps(dataclasses.asdict(job))
+
+
+def job_from_json(text: str) -> Job:
+    data: dict[str, Any] = json.loads(text)
+    notes = {name: [Finding(**f) for f in findings] for name, findings in data.pop("notes").items()}
+    return Job(**data, notes=notes)
+
+
+def main() -> None:
+    """Grade what comes on standard input until it ends."""
+    settings = json.loads(sys.argv[1])
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever prints in here does not reach the driver's pipe
+    import torch
+
+    torch.set_num_threads(1)
+    curriculum = load_curriculum(Path(settings["root"]) / "course.toml")
+    assignment = curriculum.assignment(settings["assignment"])
+    prepared = load_prepared(curriculum, assignment, Path(settings["folder"]))
+
+    def say(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    def work(examiner: Examiner) -> None:
+        say({"ready": examiner.zygote.level})
+        for line in sys.stdin:
+            record = grade_job(examiner, assignment, job_from_json(line))
+            say({"record": record.to_json()})
+
+    try:
+        with_examiner(prepared, settings["level"], SeedSource(bytes.fromhex(settings["secret"])), work)
+    except CourseError as error:
+        say({"refused": str(error)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Grading many submissions on all cores of a machine: lanes, retries, and records in the order in which they are done.
+
+The driver only moves JSON. A lane that dies or hangs is replaced, and its submission tried once more; if that fails too, the submission
+gets a record that says so, and the run goes on.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import CourseError
+from autograder.grading import Job, faulty_record
+from autograder.judge.problems import GraderFault
+from autograder.judge.seeds import SeedSource
+from autograder.preparation import Prepared
+from autograder.record import Record
+
+START_SECONDS = 180.0
+TRIES = 2
+
+
+class _Lane:
+    """The driver's end of one lane."""
+
+    def __init__(self, settings: dict[str, Any]):
+        environment = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        command = [sys.executable, "-P", "-m", "autograder.lane", json.dumps(settings)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=settings["root"]
+        )
+        self.job: Job | None = None
+        self.tries = 0
+        self.deadline = time.monotonic() + START_SECONDS
+        self.ready = False
+
+    def start(self, job: Job, tries: int, seconds: float) -> None:
+        self.job, self.tries, self.deadline = job, tries, time.monotonic() + seconds
+        assert self.process.stdin is not None
+        from autograder.lane import job_to_json
+
+        self.process.stdin.write(job_to_json(job) + "\n")
+        self.process.stdin.flush()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+def grade_all(
+    prepared: Prepared, folder: Path, jobs: Iterable[Job], seeds: SeedSource, level: str, workers: int = 0
+) -> Iterator[Record]:
+    """Grade submissions in parallel; yields each record as soon as it is there.
+
+    Args:
+        prepared: the assignment; folder: where `prepare` put it.
+        jobs: what to grade. seeds: the course secret. level: isolation asked for.
+        workers: lanes; 0 for the number of cores, never more than there are jobs.
+
+    Raises:
+        CourseError: the machine offers less isolation than asked for. GraderFault: no lane can be started.
+    """
+    waiting = collections.deque((job, 1) for job in jobs)
+    if not waiting:
+        return
+    settings = {
+        "root": str(prepared.curriculum.root),
+        "assignment": prepared.assignment.name,
+        "folder": str(folder),
+        "level": level,
+        "secret": seeds.secret.hex(),
+    }
+    allowed = sum(n.limits.submission_seconds for n in prepared.assignment.notebooks) * 2 + 60
+    lanes: list[_Lane] = []
+    selector = selectors.DefaultSelector()
+    started_at_all = False
+
+    def open_lane() -> None:
+        lane = _Lane(settings)
+        lanes.append(lane)
+        selector.register(lane.process.stdout, selectors.EVENT_READ, lane)  # type: ignore[arg-type]
+
+    def close_lane(lane: _Lane) -> None:
+        selector.unregister(lane.process.stdout)  # type: ignore[arg-type]
+        lanes.remove(lane)
+        lane.end()
+
+    def give_up_or_retry(lane: _Lane, reason: str) -> Record | None:
+        job, tries = lane.job, lane.tries
+        close_lane(lane)
+        if job is None:
+            return None
+        if tries < TRIES:
+            waiting.appendleft((job, tries + 1))
+            return None
+        return faulty_record(prepared.assignment, prepared.manifests, job, reason)
+
+    try:
+        for _ in range(min(workers or os.cpu_count() or 1, len(waiting))):
+            open_lane()
+        while waiting or any(lane.job is not None for lane in lanes):
+            if not lanes:
+                open_lane()
+            for key, _ in selector.select(timeout=0.5):
+                lane: _Lane = key.data
+                line = lane.process.stdout.readline()  # type: ignore[union-attr]
+                record: Record | None = None
+                if not line:
+                    if not started_at_all:
+                        raise GraderFault("the grader's judge process ended before it was ready; its message stands above")
+                    record = give_up_or_retry(lane, "the judge process ended while it graded this submission, twice")
+                else:
+                    answer = json.loads(line)
+                    if "refused" in answer:
+                        raise CourseError(answer["refused"])
+                    started_at_all = lane.ready = True
+                    if "record" in answer:
+                        record, lane.job = Record.from_json(answer["record"]), None
+                    if waiting:
+                        lane.start(*waiting.popleft(), allowed)
+                    else:
+                        lane.deadline = float("inf")
+                if record is not None:
+                    yield record
+            for lane in [lane for lane in lanes if time.monotonic() > lane.deadline]:
+                if not lane.ready:
+                    raise GraderFault(f"a judge process was not ready after {START_SECONDS:g} seconds")
+                late = give_up_or_retry(lane, f"grading did not end within {allowed:g} seconds, twice")
+                if late is not None:
+                    yield late
+    finally:
+        for lane in list(lanes):
+            close_lane(lane)
+        selector.close()
