@@ -25,8 +25,8 @@ show_progress()
 #    cost nothing; run them as often as you like.
 # 5. Stuck? Open the hints one at a time: an idea first, then a formula, then the shapes.
 #
-# The checks you can see are a part of the grading. The hidden tests ask the same of your code with other numbers and at
-# the edges that the docstring names, so a function that does what its docstring says gets full points.
+# The checks are examples. The tests that give the points ask the same of your code with other numbers and at the edges
+# that the docstring names, so a function that does what its docstring says gets full points.
 #
 # ## Is everything in place?
 
