@@ -71,9 +71,10 @@ def library_files(curriculum: Curriculum, assignment: Assignment) -> dict[str, b
         else:
             files[name] = path.read_bytes()
     stubs = {(_dotted(path.relative_to(root)), name) for path, names in asked.items() for name in names}
-    for name, data in files.items():
+    for name in files:
         if name.endswith(".py"):
-            _check_import_time(Module(data.decode(), name), _dotted(Path(name)), stubs, assignment)
+            whole = Module((root / name).read_text(encoding="utf-8"), name)  # line numbers of the file as it stands
+            _check_import_time(whole, _dotted(Path(name)), stubs, assignment)
     return files
 
 

@@ -82,6 +82,13 @@ def distinctive(line: str, weight: int = 4) -> bool:
     return len(tokens) >= weight and len(telling) >= 3 and len(line) >= 15
 
 
+def telling_part(line: str) -> str:
+    """A solution's line without `return` or the name it is given to, where what remains tells enough by itself."""
+    match = re.match(r"return ?|[\w.]+=(?!=)", line)
+    rest = line[match.end() :] if match else line
+    return rest if distinctive(rest, 8) else line  # shorter formulas may stand in a docstring
+
+
 def _telling_prose(line: str) -> bool:
     return len(line.split()) >= 6 and len(line) >= 30
 
@@ -111,7 +118,7 @@ def _of_solution(cell: ManifestCell) -> list[Secret]:
     owner = f"the solution of {cell.name}"
     shown = set(code_lines(cell.released))
     hidden = [line for line in code_lines(cell.solved) if line not in shown]
-    found = [Secret((line,), owner) for line in hidden if distinctive(line)]
+    found = [Secret((telling_part(line),), owner) for line in hidden if distinctive(line)]
     shown_comments = set(comment_lines(cell.released))
     found += [Secret((line,), owner) for line in comment_lines(cell.solved) if line not in shown_comments]
     found += [Secret(tuple(hidden), owner)] if len(hidden) >= 3 else []
