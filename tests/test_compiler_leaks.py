@@ -93,6 +93,7 @@ def test_a_planted_line_is_found_in_every_part_of_a_notebook(scan, notebook, pla
     "disguise",
     [
         "covariance=sum((a-mean_x)*(b-mean_y) for a,b in zip(x,y))",
+        "x = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y))",
         "# covariance = sum( (a - mean_x) * (b - mean_y)   for a, b in zip(x, y) )  # as said",
         ">>> covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y))",
         json.dumps({"text": f"first\n{SOLUTION}\nlast"}),

@@ -212,8 +212,10 @@ def test_check_names_each_stale_file(course):
     stale = run(build, "--check", course=course)
     assert stale.exit_code == 1
     assert stale.output.splitlines() == [
-        "stale: assignments/01_lines/lines.ipynb differs from what its source and the library give now; "
-        "run `course build`",
+        (
+            "stale: assignments/01_lines/lines.ipynb differs from what its source and the library give now; "
+            "run `course build`"
+        ),
         "stale: assignments/02_curves/old.ipynb belongs to no notebook of course.toml; remove it or list it there",
     ]
 
