@@ -109,6 +109,13 @@ def test_a_comment_of_the_solution_is_a_line_of_it(scan):
     assert list(scan.text("print(1)  # the slope is what it is, far from zero")) == []
 
 
+@pytest.mark.parametrize(
+    "line", ["def test_slope_of_noise(student, rng):", '@exercise("slope")', "x = a  # far from zero"]
+)
+def test_names_of_hidden_tests_are_found_and_chance_is_not(scan, line):
+    assert bool(list(scan.text(line))) == ("far from" not in line)
+
+
 def test_outputs_counts_and_widget_state_are_traces_of_a_run(scan, notebook):
     cell = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
     cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["hello"]}]

@@ -62,6 +62,16 @@ def _prose_strings(tree: ast.Module) -> Iterator[tuple[int, int]]:
             yield node.lineno, node.end_lineno or node.lineno
 
 
+def _docstrings(text: str) -> Iterator[str]:
+    lines = text.splitlines()
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:  # pytest will say so; the code lines are searched for all the same
+        return
+    for start, end in _prose_strings(tree):
+        yield "\n".join(lines[start - 1 : end]).replace('"""', "")
+
+
 def comment_lines(text: str) -> list[str]:
     """Comments in normal form that say enough to give something away."""
     found = re.findall(r"#\s+([^\n]+)", text)
@@ -141,8 +151,11 @@ def secrets_of_tests(folder: Path) -> list[Secret]:
             found += _of_misconceptions(text, path.name)
             continue
         owner = f"the hidden tests {path.parent.name}/{path.name}"
-        found += [Secret((line,), owner) for line in code_lines(text) if len(line) >= 28 and distinctive(line, 6)]
+        for line in code_lines(text):
+            if line.startswith(("def test_", "@exercise(")) or (len(line) >= 28 and distinctive(line, 6)):
+                found.append(Secret((line,), owner))
         found += [Secret((line,), owner) for line in comment_lines(text)]
+        found += [secret for prose in _docstrings(text) for secret in _of_prose(prose, owner)]
     return found
 
 
