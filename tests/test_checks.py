@@ -93,6 +93,14 @@ def test_an_empty_exercise_that_another_one_uses_is_named(kernel: Kernel) -> Non
     assert said.startswith("outer: not done yet. It uses inner, whose cell is still empty.")
 
 
+def test_a_stub_of_the_library_is_named(kernel: Kernel) -> None:
+    kernel.run("import types\nstubs = types.ModuleType('course_lib.stubs')")
+    kernel.run("exec('def inner(x):\\n    raise NotImplementedError', stubs.__dict__)")
+    kernel.run("def outer(x):\n    return stubs.inner(x)")
+    said = kernel.run("with check('outer'):\n    outer(1)")
+    assert said.startswith("outer: not done yet. It uses inner of course_lib.stubs, which is an exercise of this")
+
+
 def test_a_failed_check_names_the_mistake_first(kernel: Kernel) -> None:
     kernel.run("def double(x):\n    return x * x")
     assert kernel.run(CHECK_DOUBLE).splitlines() == [

@@ -117,6 +117,12 @@ class Check:
             return None
         owner, _, rest = code.co_qualname.partition(".")
         method = rest.rpartition(".")[2]
+        if frame.f_globals is not self.namespace:
+            home = frame.f_globals.get("__name__", "the library")
+            return (
+                f"{self.name}: not done yet. It uses {owner} of {home}, which is an exercise of this or a later "
+                f"assignment. Use the {owner} that you write in a notebook."
+            )
         if owner != self.name:
             return (
                 f"{self.name}: not done yet. It uses {owner}, whose cell is still empty. "
