@@ -241,6 +241,45 @@ def test_polynomial_features_leave_x(student, rng):
     assert_pure(student, student.polynomial_features, (x, 3), torch.stack([x, x * x, x * x * x], dim=1))
 
 
+# ---- L01.07: scale (quiz)
+
+
+def number_in(student, name):
+    """The number that a quiz cell gives a name, or a message if it is not one."""
+    value = getattr(student, name)
+    assert_true(value is not None, f"`{name}` is still None: not answered yet.")
+    value = as_array(value, f"`{name}`")
+    assert_true(value.size == 1 and value.dtype.kind in "iuf", f"`{name}` should be one number.")
+    return float(value.reshape(-1)[0])
+
+
+def word_in(student, name):
+    """The word that a quiz cell gives a name, without regard to case and blanks."""
+    value = getattr(student, name)
+    assert_true(value is not None, f"`{name}` is still None: not answered yet.")
+    assert_true(isinstance(value, str), f"`{name}` should be a word in quotes.")
+    return value.strip().lower()
+
+
+@exercise("scale_facts")
+def test_depth_ratio(student):
+    """depth_ratio: ResNet-152 carries its number of layers in its name; AlexNet's stands in the table."""
+    assert_true(abs(number_in(student, "depth_ratio") - 152 / 8) < 0.5, "depth_ratio is not right.")
+
+
+@exercise("scale_facts")
+def test_data_ratio(student):
+    """data_ratio: divide the training images of ILSVRC by those of MNIST. Use the numbers of the table: the slide's 1.5
+    million is not the usual training set, and MNIST's 10,000 test images do not count."""
+    assert_true(abs(number_in(student, "data_ratio") - 1_281_167 / 60_000) < 0.5, "data_ratio is not right.")
+
+
+@exercise("scale_facts")
+def test_bert_tpu_hours(student):
+    """bert_tpu_hours: hours times the number of TPUs that were busy during them."""
+    assert_true(abs(number_in(student, "bert_tpu_hours") - 54 * 16) < 1, "bert_tpu_hours is not right.")
+
+
 # ---- L02.02: least squares
 
 
@@ -399,6 +438,30 @@ def test_a_tie_keeps_the_first(student, rng):
     best, trace, _, _ = search(student, losses[:1])
     assert_close(best, torch.zeros(2), **SINGLE, what="the parameters after one trial")
     assert_close(trace, losses[:1], **SINGLE, what="the best losses after one trial")
+
+
+# ---- L02.05: four ways to make scores positive (quiz)
+
+
+@exercise("normalizer_facts")
+def test_keeps_the_order(student):
+    """keeps_the_order: the function has to grow everywhere. Two of the four treat -3 like 3, and one makes all negative
+    scores equal."""
+    assert_true(word_in(student, "keeps_the_order") == "exp", "keeps_the_order is not right.")
+
+
+@exercise("normalizer_facts")
+def test_winner_under_square(student):
+    """winner_under_square: square each score and see which is largest; the answer is its index, counted from 0."""
+    scores = [-4, 3, 1]
+    winner = max(range(3), key=lambda index: scores[index] ** 2)
+    assert_true(number_in(student, "winner_under_square") == winner, "winner_under_square is not right.")
+
+
+@exercise("normalizer_facts")
+def test_relu_slope_below_zero(student):
+    """relu_slope_below_zero: around z = -2 the function max(0, z) is constant."""
+    assert_true(number_in(student, "relu_slope_below_zero") == 0, "relu_slope_below_zero is not right.")
 
 
 # ---- L02.06: softmax
@@ -1275,12 +1338,11 @@ def test_separates_classes_with_a_bias(student, rng):
     x, labels = blobs(rng, 240, centres)
     test_x, test_labels = blobs(rng, 600, centres)
     model = student.SoftmaxRegression(2, 3)
-    losses = as_tensor(
-        model.fit(
-            x / 4, labels, learning_rate=0.5, epochs=60, batch_size=24, generator=generator(student, drawn_seed(rng))
-        )
-    )
-    accuracy = float((as_tensor(model.predict(test_x / 4)) == test_labels).double().mean())
+    source = generator(student, drawn_seed(rng))
+    losses = as_tensor(model.fit(x / 4, labels, learning_rate=0.5, epochs=60, batch_size=24, generator=source))
+    predictions = model.predict(test_x / 4)
+    assert_shape(predictions, (600,), what="the predictions", hint="One class for each sample.")
+    accuracy = float((as_tensor(predictions) == test_labels).double().mean())
     assert_true(
         accuracy >= 0.97, f"Only {accuracy:.0%} of 600 new points are classified correctly, expected at least 97%."
     )
@@ -1435,11 +1497,41 @@ def test_average_over_samples_not_classes(student, rng):
     assert_close(result, F.cross_entropy(x @ weights, labels), **SINGLE)
 
 
+# ---- L02.14: overfitting and underfitting (quiz)
+
+
+def assert_diagnosis(student, name, right):
+    word = word_in(student, name)
+    known = ("overfitting", "underfitting", "neither")
+    assert_true(word in known, f'`{name}` should be "overfitting", "underfitting" or "neither".')
+    assert_true(word == right, f"{name} is not right.")
+
+
+@exercise("diagnose")
+def test_diagnosis_polynomial(student):
+    """diagnosis_polynomial: compare the error on the points that were fitted with the error on new ones. A small and a
+    large one have a name."""
+    assert_diagnosis(student, "diagnosis_polynomial", "overfitting")
+
+
+@exercise("diagnose")
+def test_diagnosis_slow(student):
+    """diagnosis_slow: with ten classes, guessing costs log 10, about 2.30. The loss is as large on the training data: what
+    does a learning rate that is too small lead to?"""
+    assert_diagnosis(student, "diagnosis_slow", "underfitting")
+
+
+@exercise("diagnose")
+def test_diagnosis_digits(student):
+    """diagnosis_digits: both numbers are good, and they are close together."""
+    assert_diagnosis(student, "diagnosis_digits", "neither")
+
+
 # ---- L02.15: the recipe
 
 
 def recipe_in_worker(train, start, batches, momentum=0.0, own_optimizer=False, as_iterator=False):
-    """Train with the loss sum 1/2 ||p - batch||^2 over the parameters p. Runs in the worker, as losses have gradients."""
+    """Train with the loss sum 1/2 ||p - batch||^2 over the parameters p. Runs in the worker: losses have gradients."""
     import torch
 
     class Optimizer:
