@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from matplotlib.figure import Figure
 
-from course_lib.figures.frame import BLUE, CYCLE, GREY, MARK, ORANGE, drawn, panels
+from course_lib.figures.frame import BLUE, GREY, MARK, ORANGE, drawn, panels
 from course_lib.kit.widgets import Slider, interactive
 
 _NOISE = 1.0
@@ -54,38 +54,32 @@ def risk_gap(features: int = 12, samples: int = 40) -> Figure:
 
 
 @drawn
-def overflow_in_training(losses: Mapping[str, Sequence[float]]) -> Figure:
-    """Losses of training runs, one of which stops being a number.
+def overflow_in_training(trainings: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """Losses of training runs, some of which stop being numbers.
 
     Args:
-        losses: name of the run to its loss at each update; NaN and inf are allowed.
+        trainings: title of a panel to its runs; a run is a name and the loss at each update. NaN and inf are allowed.
 
     Returns:
-        One panel; the first value of a run that is not finite is marked.
+        One panel a training; the update at which a run ends is marked.
 
     Source: lecture 2, softmax in floating point. L02.06.
     """
-    figure, axes = panels(width=7.6, height=3.3)
-    top = max(value for run in losses.values() for value in run if np.isfinite(value))
-    for (name, run), colour in zip(losses.items(), CYCLE, strict=False):
-        values = np.asarray(run, dtype=float)
-        axes.plot(np.where(np.isfinite(values), values, np.nan), color=colour, lw=1.6, marker=".", ms=3, label=name)
-        broken = np.flatnonzero(~np.isfinite(values))
-        if len(broken):
-            first = int(broken[0])
-            axes.axvspan(first, len(values) - 1, color=MARK, alpha=0.14)
-            axes.axvline(first, color=MARK)
-            axes.annotate(
-                f"update {first}: loss is {values[first]}, then NaN for ever",
-                (first, 0.82 * top),
-                (10, 0),
-                textcoords="offset points",
-                color=MARK,
-            )
-    axes.set(
-        xlabel="update", ylabel="mean NLL of the batch (nats)", title="The same data, the same rule, two softmaxes"
-    )
-    axes.legend(loc="upper right")
+    figure, axes = panels(len(trainings), width=4.8 * len(trainings), height=3.5)
+    for panel, (title, runs) in zip(np.atleast_1d(axes), trainings.items(), strict=True):
+        longest = max(len(run) for run in runs.values())
+        for (name, run), colour, width in zip(runs.items(), (MARK, ORANGE, BLUE), (2.2, 3.4, 1.2), strict=False):
+            values = np.asarray(run, dtype=float)
+            broken = np.flatnonzero(~np.isfinite(values))
+            last = int(broken[0]) if len(broken) else len(values)
+            end = f"{values[last]} at update {last}" if len(broken) else "finite to the end"
+            panel.plot(values[:last], color=colour, lw=width, label=f"{name}: {end}")
+            if len(broken):
+                panel.plot(last - 1, values[last - 1], "X", ms=12, color=colour, mec="white", mew=0.8, zorder=5)
+        panel.set(title=title, xlabel="update", xlim=(-longest / 40, longest))
+        panel.legend(loc="upper right")
+        panel.set_ylim(0, 1.45 * panel.get_ylim()[1])
+    np.atleast_1d(axes)[0].set_ylabel("mean NLL of the batch (nats)")
     return figure
 
 
