@@ -437,8 +437,7 @@ def _utc(moment: datetime) -> datetime:
 def with_manual_grades(records: Iterable[Record], gradebook: Gradebook) -> list[Record]:
     """Copy records with what a person graded in the formgrader: scores, and comments as messages.
 
-    The points of an answer that is graded move from `manual_points` to `points`; a score set by hand on an exercise
-    replaces the machine's.
+    A score set by hand replaces the machine's; an answer that was read no longer has the status `manual`.
 
     Returns:
         New records in the same order; records without manual grades are equal to those given.
@@ -498,7 +497,4 @@ def _graded_by_hand(record: Record, scores: Mapping[Any, float], comments: Mappi
                 "passed" if exercise.score >= exercise.points else "partial" if exercise.score > 0 else "failed"
             )
             notebook.score, record.score = notebook.score + gain, record.score + gain
-            if exercise.kind == "answer":
-                notebook.points, record.points = notebook.points + exercise.points, record.points + exercise.points
-                record.manual_points = max(0.0, record.manual_points - exercise.points)
     return record

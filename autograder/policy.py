@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from autograder.curriculum import Assignment, Curriculum
 from autograder.errors import CourseError
 from autograder.record import Record
+from autograder.records import tally
 
 LateStatus = Literal["on_time", "slip", "too_late", "open", "missing", "excused"]
 
@@ -304,9 +305,10 @@ def assignment_grades(
     grades: dict[str, AssignmentGrade] = {}
     for name, lateness in ledger.entries.items():
         record = by_name.get(name)
-        total = record.points if record is not None else (points or {}).get(name)
+        decided = tally(record) if record is not None else None
+        total = decided.points if decided is not None else (points or {}).get(name)
         if total is not None:
-            score = record.score if record is not None and lateness.counts else 0.0
+            score = decided.score if decided is not None and lateness.counts else 0.0
             grades[name] = AssignmentGrade(name, score, total, lateness)
     return grades
 

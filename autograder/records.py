@@ -12,10 +12,11 @@ import os
 import re
 import tempfile
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.errors import CourseError
-from autograder.record import Record
+from autograder.record import NotebookResult, Record
 
 # Folders and files that nbgrader and this grader keep beside the students' folders.
 RESERVED = frozenset({"autograded", "feedback", "release", "solution", "source", "source_with_tests", "submitted"})
@@ -157,3 +158,41 @@ def load_records(out: Path, assignment: str | None = None) -> list[Record]:
         what = f"record of {assignment}" if assignment else "record"
         raise CourseError(f"no {what} in {out}; run `course grade` with --out {out} first")
     return sorted(records, key=lambda r: (r.assignment, r.student.casefold(), r.student))
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Points that are decided."""
+
+    score: float
+    points: float
+
+
+def waiting_points(record: Record) -> float:
+    """Points of written answers that no person has read yet."""
+    return sum(e.points for n in record.notebooks for e in n.exercises if e.status == "manual")
+
+
+def tally(record: Record, with_answers: bool | None = None) -> Tally:
+    """Add up what is decided: everything once the written answers are read, and before that what machines grade.
+
+    Args:
+        record: of one submission.
+        with_answers: whether written answers enter (default: when none of this record waits for its reader). A table of
+        a class
+            needs the same choice for every student.
+    """
+    if with_answers is None:
+        with_answers = waiting_points(record) == 0
+    answers = [e for n in record.notebooks for e in n.exercises if e.kind == "answer"]
+    if with_answers:
+        return Tally(record.score, record.points)
+    return Tally(record.score - sum(e.score for e in answers), record.points - sum(e.points for e in answers))
+
+
+def judged(notebook: NotebookResult) -> bool:
+    """Whether tests looked at this notebook (a fault of the grader at one exercise leaves the others judged)."""
+    if notebook.status not in ("graded", "grader_error"):
+        return False
+    machine = [e for e in notebook.exercises if e.kind != "answer"]
+    return notebook.status == "graded" or any(e.status not in ("grader_error", "missing") for e in machine)

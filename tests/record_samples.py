@@ -116,7 +116,7 @@ ITEMS = (
          "So that it does not overflow.", (), "answer"),
 )  # fmt: skip
 
-POINTS = sum(item.points for item in ITEMS if item.kind != "answer")
+POINTS = sum(item.points for item in ITEMS)
 MANUAL = sum(item.points for item in ITEMS if item.kind == "answer")
 
 
@@ -301,9 +301,9 @@ def sample_class() -> list[Record]:
     )
     broken = exercise_result(ITEMS[4], "grader_error", MESSAGES["grader_error"])
     records[8].notebooks[0].exercises[4] = broken
-    records[9] = make_record(records[9].student, [], times[0], status="unreadable", score=0.0)
-    records[9].notebooks[0].findings = [Finding("unreadable", "The file is not a notebook: the JSON ends in line 12.")]
     absent = [exercise_result(item, "missing") for item in ITEMS]
+    records[9] = make_record(records[9].student, absent, times[0], status="unreadable")
+    records[9].notebooks[0].findings = [Finding("unreadable", "The file is not a notebook: the JSON ends in line 12.")]
     records[17] = make_record(records[17].student, absent, None, status="missing")
     records[11].received = "2027-02-13T12:00:00-08:00"
     return records
