@@ -170,6 +170,15 @@ class NotebookPage:
         expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
         return cell.locator(".jp-Cell-outputArea")
 
+    def error(self, cell_id: str) -> str:
+        """The name of the exception that a cell ended with; empty where there was none."""
+        # Asked of the document: on the page an exception looks like any other text on stderr.
+        outputs = self.page.evaluate(
+            "index => jupyterapp.shell.currentWidget.content.widgets[index].model.outputs.toJSON()",
+            self.ids.index(cell_id),
+        )
+        return next((output["ename"] for output in outputs if output["output_type"] == "error"), "")
+
     def write(self, cell_id: str, source: str) -> None:
         """Replace what stands in a cell, through the editor."""
         self.cell(cell_id).locator(".cm-content").click()
@@ -178,8 +187,3 @@ class NotebookPage:
 
     def close(self) -> None:
         self.page.close(run_before_unload=False)
-
-
-def has_error(output: Locator) -> bool:
-    """Whether an output area shows an exception."""
-    return output.locator("[data-mime-type='application/vnd.jupyter.error']").count() > 0

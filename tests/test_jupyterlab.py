@@ -6,8 +6,8 @@ types as a person would.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ from course_lib.kit import journal
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from jupyterlab_session import PATIENCE, Lab, NotebookPage, chromium_browser, has_error, jupyterlab
-from playwright.sync_api import Browser, expect
+from jupyterlab_session import PATIENCE, Lab, NotebookPage, chromium_browser, jupyterlab
+from playwright.sync_api import Browser, Locator, expect
 
 # One server and one browser at a time: both workers together have two cores.
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
@@ -49,57 +49,95 @@ def built(request: pytest.FixtureRequest) -> Built:
 
 @pytest.fixture
 def opened(built: Built, lab: Lab, browser: Browser) -> Iterator[NotebookPage]:
-    """The student's edition of a notebook, with its setup cells run."""
+    """The student's edition of a notebook."""
+    with open_text(built, built.student_text, lab, browser) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def open_text(built: Built, text: str, lab: Lab, browser: Browser) -> Iterator[NotebookPage]:
     path = lab.folder / built.notebook.assignment / f"{built.notebook.name}.ipynb"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(built.student_text)
+    path.write_text(text)
     page = NotebookPage(browser, lab, path.relative_to(lab.folder).as_posix())
     try:
-        for cell in built.manifest.cells:
-            if cell.kind == "setup":
-                assert not has_error(page.run(cell.grade_id)), cell.grade_id
         yield page
     finally:
         page.close()
         shutil.rmtree(path.parent)
 
 
-def test_a_check_fails_and_then_passes(built: Built, opened: NotebookPage, lab: Lab) -> None:
-    """A first exercise as a student meets it: empty, then solved; the start page then knows about it."""
-    exercise = next(cell for cell in built.manifest.cells if cell.kind == "exercise")
-    check = f"check-{exercise.name}"
-    progress = lab.folder / built.notebook.assignment / journal.FILE_NAME
-    name = re.escape(exercise.name)
-
-    expect(opened.run(check)).to_contain_text(re.compile(f"{name}: there is no"))
-    opened.run(exercise.grade_id)
-    expect(opened.run(check)).to_contain_text(re.compile(f"{name}: not done yet"))
-    assert not progress.exists()
-
-    opened.write(exercise.grade_id, exercise.solved)
-    assert not has_error(opened.run(exercise.grade_id))
-    output = opened.run(check)
-    expect(output).to_contain_text(re.compile(f"{name}: passed"))
-    assert not has_error(output)
-    entry = journal.read(progress)[f"{built.notebook.name}/{exercise.name}"]
-    assert (entry["passed"], entry["attempts"]) == (True, 1)
+def run_above(page: NotebookPage, cell_id: str, *kinds: str) -> None:
+    """Run the cells of these kinds that stand above a cell."""
+    for above in page.ids[: page.ids.index(cell_id)]:
+        if above.startswith(kinds):
+            page.run(above)
+            assert page.error(above) == "", above
 
 
-def test_a_slider_moves_and_the_figure_changes(built: Built, opened: NotebookPage) -> None:
-    widgets = [cell["id"] for cell in built.student.cells if cell["id"].startswith("widget-")]
-    assert widgets, "every lecture has an interactive figure"
-    output = opened.run(widgets[0])
+def move_slider(page: NotebookPage, output: Locator) -> None:
+    """Move the first slider of an interactive figure, and wait until its picture is another one."""
     picture = output.locator("img").first
     picture.wait_for()
-    before_source, before = picture.get_attribute("src"), picture.screenshot()
-    slider = output.locator(".noUi-handle").first
-    slider.focus()
-    for _ in range(5):
-        opened.page.keyboard.press("ArrowRight")
-    expect(picture).not_to_have_attribute("src", before_source or "")
+    address, before = picture.get_attribute("src"), picture.screenshot()
+    output.locator(".noUi-handle").first.focus()
+    for key in ["ArrowRight"] * 5 + ["ArrowLeft"] * 8:  # one of both ways is open, wherever the slider begins
+        page.page.keyboard.press(key)
+    expect(picture).not_to_have_attribute("src", address or "")
     deadline = time.monotonic() + PATIENCE / 1000
     while picture.screenshot() == before:  # the new picture is loaded a moment after its address changes
         assert time.monotonic() < deadline, "the slider moved and the figure stayed the same"
+
+
+def test_a_check_fails_and_then_passes(built: Built, opened: NotebookPage, lab: Lab) -> None:
+    """A first exercise as a student meets it: not run, then empty, then wrong, then right."""
+    exercise = next(cell for cell in built.manifest.cells if cell.kind == "exercise")
+    check = f"check-{exercise.name}"
+    progress = lab.folder / built.notebook.assignment / journal.FILE_NAME
+    run_above(opened, exercise.grade_id, "setup-")
+
+    expect(opened.run(check)).to_contain_text(f"{exercise.name}: there is no")
+    opened.run(exercise.grade_id)
+    expect(opened.run(check)).to_contain_text(f"{exercise.name}: not done yet")
+    assert opened.error(check) == "NotDoneYet"
+    assert not progress.exists()
+
+    opened.write(exercise.grade_id, f"def {exercise.name}(*arguments):\n    pass")
+    opened.run(exercise.grade_id)
+    expect(opened.run(check)).not_to_contain_text("not done yet")
+    assert opened.error(check) != ""
+    entry = journal.read(progress)[f"{built.notebook.name}/{exercise.name}"]
+    assert (entry["passed"], entry["attempts"]) == (False, 1)
+
+    opened.write(exercise.grade_id, exercise.solved)
+    opened.run(exercise.grade_id)
+    assert opened.error(exercise.grade_id) == ""
+    expect(opened.run(check)).to_contain_text(f"{exercise.name}: passed")
+    assert opened.error(check) == ""
+    entry = journal.read(progress)[f"{built.notebook.name}/{exercise.name}"]
+    assert (entry["passed"], entry["attempts"]) == (True, 2)
+
+
+def test_a_slider_moves_and_the_figure_changes(built: Built, opened: NotebookPage) -> None:
+    widgets = [cell_id for cell_id in opened.ids if cell_id.startswith("widget-")]
+    assert widgets, "every lecture has an interactive figure"
+    run_above(opened, widgets[0], "setup-", "demo-", "exercise-")
+    move_slider(opened, opened.run(widgets[0]))
+
+
+@pytest.mark.slow
+def test_every_figure_answers_to_its_slider(built: Built, lab: Lab, browser: Browser) -> None:
+    """The solved notebook from the top, with each figure moved where it stands."""
+    with open_text(built, built.solved_text, lab, browser) as page:
+        moved = 0
+        code = [cell["id"] for cell in built.solved.cells if cell["cell_type"] == "code"]
+        for cell_id in code:
+            output = page.run(cell_id)
+            assert page.error(cell_id) == "", cell_id
+            if cell_id.startswith("widget-") and output.locator(".noUi-handle").count():
+                move_slider(page, output)
+                moved += 1
+        assert moved >= 3
 
 
 def test_the_start_page_shows_what_passed(lab: Lab, browser: Browser) -> None:
