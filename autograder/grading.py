@@ -139,7 +139,7 @@ class Examiner:
                     session.hang_up(stage)
                     stage, best, used = other, again, variant
                 else:
-                    session.discard_stage(other)
+                    session.hang_up(other)
                 if _total(best) == _possible(best):
                     break
         self._explain_variant(cell, used, shadowed, result)

@@ -121,7 +121,7 @@ class Student:
 
     def seed(self, number: int) -> None:
         """Seed torch, NumPy and `random` in the worker."""
-        self._exchange({"op": "seed", "seed": int(number)}, [])
+        self._exchange({"op": "prepare", "seed": int(number), "forbids": []}, [])
 
     def raises(self, kinds: type[BaseException] | tuple[type[BaseException], ...], function: Handle, *args: Any, **kwargs: Any) -> str:
         """Assert that the call raises one of these built-in exceptions; returns the message."""
@@ -154,8 +154,9 @@ class Student:
             raise self._problem(reply["error"])
         return self._decode(reply.get("value"), data)
 
-    def guard(self, forbids: list[str]) -> None:
-        self._exchange({"op": "guard", "forbids": forbids}, [])
+    def prepare(self, seed: int, forbids: list[str]) -> None:
+        """Before a test: seed the generators and shut what the exercise forbids."""
+        self._exchange({"op": "prepare", "seed": seed, "forbids": forbids}, [])
 
     def _exchange(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Send a request and serve the callbacks that come before its answer."""

@@ -1,5 +1,9 @@
 """Walking through one submission: cells in order, a snapshot before each, the reference in place of what has been judged.
 
+Forks are snapshots, and they are taken where they earn their price. A cell that ends its process costs a replay of the cells before it; once
+a replay would cost more than `REPLAY_SECONDS`, a snapshot is taken before each cell. The tests of an exercise share one fork as long as they
+pass; what does not pass is tried again in a fork of its own, so that no test can be spoilt by another.
+
 The order keeps a promise: the reference of an exercise enters the sandbox only after that exercise has been judged, so nothing that
 runs in there can copy it. An exercise that builds on earlier ones finds the reference in their place and is judged on its
 own merit.
@@ -25,6 +29,16 @@ from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sand
 # How the namespace of an exercise is prepared. The first is what the notebook does when it is run from the top; the
 # others are tried when an exercise does not get full marks that way, and the best counts.
 AS_IS, RESTORED, HELPERS_FIRST = "as_is", "restored", "helpers_first"
+REPLAY_SECONDS = 0.05
+
+
+@dataclass
+class Snapshot:
+    """A process that later exercises can build on, and how far into the notebook it is."""
+
+    process: Process
+    cells: int = 0  # entries whose student cell it has run (or passed over)
+    references: int = 0  # entries whose reference it holds
 
 
 @dataclass
@@ -37,7 +51,8 @@ class Stage:
     cell_problem: str = ""  # what the cell itself stopped with, in words
     outputs: list[dict[str, Any]] = field(default_factory=list)
     shadowed: list[str] = field(default_factory=list)
-    first_test: int = 0
+    first_test: int = 0  # number of the first process that a test got
+    shared: Process | None = None  # the fork that tests share while they pass
     seconds: float = 0.0
 
 
@@ -66,7 +81,8 @@ class GradingSession:
         self.setup = [{"source": c.solved} for c in manifest.cells if c.kind == "setup"]
         self._names = {name for c in manifest.cells for name in c.defines}
         self._sandbox: Sandbox | None = None
-        self._snapshots: list[tuple[Process, int]] = []  # (process, number of entries whose reference it holds)
+        self._snapshots: list[Snapshot] = []
+        self._healthy: dict[int, float] = {}  # entries whose cell ran to its end, and the seconds that it took
         self._next = 0
 
     # -- life ------------------------------------------------------------------------------------------------
@@ -79,48 +95,69 @@ class GradingSession:
 
     def close(self) -> None:
         """End everything of this submission."""
-        for process, _ in self._snapshots:
-            process.close()
+        for snapshot in self._snapshots:
+            snapshot.process.close()
         self._snapshots.clear()
         if self._sandbox is not None:
             self._sandbox.close()
             self._sandbox = None
 
-    def _base(self) -> Process:
-        """A living snapshot that holds the reference of every entry before the current one."""
+    def _base(self) -> Snapshot:
+        """A living snapshot that has everything before the current entry: the student's cells, and the reference on top."""
         while self._snapshots:
-            process, done = self._snapshots[-1]
-            if process.alive:
+            snapshot = self._snapshots[-1]
+            if snapshot.process.alive:
                 try:
-                    self._overlay(process, done)
+                    self._catch_up(snapshot)
                 except (ProcessGone, ProcessTimeout):
                     pass
                 else:
-                    self._snapshots[-1] = (process, self._next)
-                    return process
+                    return snapshot
             self._snapshots.pop()
         if self._sandbox is None:
             self._sandbox = self.zygote.sandbox(self.limits)
-        process = self._sandbox.base()
-        reply, _ = process.request({"op": "setup", "cells": self.setup}, seconds=self.limits.cell_seconds)
+        snapshot = Snapshot(self._sandbox.base())
+        reply, _ = snapshot.process.request({"op": "setup", "cells": self.setup}, seconds=self.limits.cell_seconds)
         for cell in reply["cells"]:
             if cell["error"] is not None:
                 raise GraderFault(f"a released set-up cell stopped with {cell['error']['type']}: {cell['error']['message']}")
-        self._overlay(process, 0)
-        self._snapshots = [(process, self._next)]
-        return process
+        try:
+            self._catch_up(snapshot)
+        except (ProcessGone, ProcessTimeout):  # a replay that fails where the first run did not: go on without those cells
+            snapshot = Snapshot(self._sandbox.base(), cells=self._next)
+            snapshot.process.request({"op": "setup", "cells": self.setup}, seconds=self.limits.cell_seconds)
+            self._catch_up(snapshot)
+        self._snapshots.append(snapshot)
+        return snapshot
 
-    def _overlay(self, process: Process, done: int) -> None:
+    def _catch_up(self, snapshot: Snapshot) -> None:
+        """Run what a snapshot lacks: each student cell that is known to be harmless, then its reference."""
+        while snapshot.cells < self._next:
+            self._overlay(snapshot, snapshot.cells)
+            if snapshot.cells in self._healthy:
+                sources = self._sources(self.entries[snapshot.cells], AS_IS)
+                snapshot.process.request({"op": "run", "sources": sources}, seconds=self.limits.cell_seconds)
+            snapshot.cells += 1
+        self._overlay(snapshot, self._next)
+
+    def _overlay(self, snapshot: Snapshot, end: int) -> None:
         cells = [
             {"source": reference_source(entry), "names": entry.defines}
-            for entry in self.entries[done : self._next]
+            for entry in self.entries[snapshot.references : end]
             if entry.kind == "exercise"
         ]
+        snapshot.references = max(end, snapshot.references)
         if not cells:
             return
-        reply, _ = process.request({"op": "overlay", "cells": cells}, seconds=self.limits.cell_seconds)
+        reply, _ = snapshot.process.request({"op": "overlay", "cells": cells}, seconds=self.limits.cell_seconds)
         if reply.get("failed"):
             raise GraderFault(f"the reference does not run: {reply['failed'][0]}")
+
+    def _sources(self, cell: ManifestCell, variant: str) -> list[str]:
+        """The student's helpers that belong before a cell, and the cell."""
+        extras = self.submission.extras
+        helpers = [source for name, source in extras if variant == HELPERS_FIRST or name == cell.name]
+        return [*helpers, *self.submission.cells[cell.name]]
 
     # -- exercises -------------------------------------------------------------------------------------------
 
@@ -160,30 +197,32 @@ class GradingSession:
         return stage
 
     def _run_cell(self, stage: Stage, variant: str) -> None:
-        base = self._base()
         if self.spent >= self.limits.submission_seconds:
             raise ProcessTimeout(self.limits.submission_seconds)
-        stage.process = process = base.fork()
-        sources = self.submission.cells[stage.cell.name]
-        if variant == HELPERS_FIRST:
-            helpers = [source for _, source in self.submission.extras]
+        base = self._base()
+        if variant != AS_IS or sum(self._healthy.values()) > REPLAY_SECONDS:
+            process = base.process.fork()
         else:
-            helpers = [source for name, source in self.submission.extras if name == stage.cell.name]
+            process = self._snapshots.pop().process
+        stage.process = process
         if variant == RESTORED:
             process.request({"op": "restore"}, seconds=self.limits.cell_seconds)
         seconds = min(self.limits.cell_seconds, self.limits.submission_seconds - self.spent)
+        sources = self._sources(stage.cell, variant)
         try:
-            reply, _ = process.request({"op": "run", "sources": [*helpers, *sources]}, seconds=seconds)
+            reply, _ = process.request({"op": "run", "sources": sources}, seconds=seconds)
         except (ProcessGone, ProcessTimeout):
             stage.process = None
             raise
-        replies = [r for r in reply.get("cells", []) if isinstance(r, dict)][len(helpers) :]
+        helpers = len(sources) - len(self.submission.cells[stage.cell.name])
+        replies = [r for r in reply.get("cells", []) if isinstance(r, dict)][helpers:]
         for answer in replies:
             outputs = answer.get("outputs")
             stage.outputs += outputs if isinstance(outputs, list) else []
             error = answer.get("error")
             if isinstance(error, dict):
-                stage.cell_problem = f"Your cell stopped with {error.get('type')}: {error.get('message')}{describe_lines(error.get('lines'))}"
+                where = describe_lines(error.get("lines"))
+                stage.cell_problem = f"Your cell stopped with {error.get('type')}: {error.get('message')}{where}"
         shadowed = reply.get("shadowed")
         stage.shadowed = [str(name)[:80] for name in shadowed][:20] if isinstance(shadowed, list) else []
 
@@ -198,23 +237,22 @@ class GradingSession:
 
     @staticmethod
     def hang_up(stage: Stage) -> None:
-        """Let go of a stage whose process is older than one that goes on."""
-        if stage.process is not None:
-            stage.process.close()
-            stage.process = None
-
-    def discard_stage(self, stage: Stage) -> None:
-        """End the snapshot of a stage without letting later exercises build on it."""
-        if stage.process is not None:
-            stage.process.end()
-            stage.process = None
+        """Let go of a stage; its processes end by themselves."""
+        for process in (stage.shared, stage.process):
+            if process is not None:
+                process.close()
+        stage.process = stage.shared = None
 
     def close_stage(self, stage: Stage) -> None:
-        """Go on to the next entry: on top of the student's cell where it is alive, beside it where it is not."""
+        """Go on to the next entry, on top of the student's cell where its process is alive."""
+        if stage.shared is not None:
+            stage.shared.close()
+            stage.shared = None
         if stage.process is not None and stage.process.alive:
             if stage.first_test and self._sandbox is not None:
-                self._sandbox.release(stage.first_test)
-            self._snapshots.append((stage.process, self._next))
+                self._sandbox.release(stage.first_test)  # whatever a test has left running
+            self._healthy[self._next] = stage.seconds
+            self._snapshots.append(Snapshot(stage.process, self._next + 1, self._next))
         self._next += 1
 
     def variants(self, stage: Stage) -> list[str]:
@@ -225,36 +263,49 @@ class GradingSession:
 
     @contextlib.contextmanager
     def student(self, stage: Stage, test: str) -> Iterator[Student]:
-        """A snapshot for one hidden test, seeded for it.
+        """The student's namespace for one hidden test, seeded for it, in the fork that the tests of a stage share.
 
         Raises:
             StudentProblem: no test of this exercise can run. GraderFault: the sandbox does not work.
         """
         if stage.problem is not None:
             raise stage.problem
-        assert stage.process is not None
         if self.spent >= self.limits.submission_seconds:
             raise TimedOut(
                 f"The submission had used its {self.limits.submission_seconds:g} seconds before this test could run."
             )
         started = time.monotonic()
         try:
-            process = stage.process.fork()
+            process, is_new = self._test_process(stage)
+            seconds = stage.cell.seconds or self.limits.test_seconds
+            seconds = min(seconds, self.limits.submission_seconds - self.spent)
+            student = Student(process, seconds, stage.cell_problem)
+            student.prepare(self.seed(stage.cell, test, "worker"), stage.cell.forbids if is_new else [])
+            yield student
+        finally:
+            self.spent += time.monotonic() - started
+
+    def _test_process(self, stage: Stage) -> tuple[Process, bool]:
+        if stage.shared is not None and stage.shared.alive:
+            return stage.shared, False
+        assert stage.process is not None
+        try:
+            stage.shared = stage.process.fork()
         except (ProcessGone, ProcessTimeout):
             raise Crashed("The process of your cell had ended before this test could run.") from None
         except SandboxFault as error:
             raise GraderFault(str(error)) from None
-        stage.first_test = stage.first_test or process.pid
-        seconds = stage.cell.seconds or self.limits.test_seconds
-        student = Student(process, min(seconds, self.limits.submission_seconds - self.spent), stage.cell_problem)
-        try:
-            student.seed(self.seed(stage.cell, test, "worker"))
-            if stage.cell.forbids:
-                student.guard(stage.cell.forbids)
-            yield student
-        finally:
-            process.close()
-            self.spent += time.monotonic() - started
+        stage.first_test = stage.first_test or stage.shared.pid
+        return stage.shared, True
+
+    @staticmethod
+    def renew(stage: Stage) -> bool:
+        """Let the next test begin in a fork of its own; False if the last one already had that."""
+        if stage.shared is None:
+            return False
+        stage.shared.close()
+        stage.shared = None
+        return True
 
     def seed(self, cell: ManifestCell, test: str, purpose: str = "test") -> int:
         """The seed of one test of this student."""

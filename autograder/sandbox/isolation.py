@@ -77,6 +77,9 @@ def environment(warm: tuple[str, ...] = ()) -> dict[str, str]:
         "COURSE_GRADING": "1",
         "COURSE_WARM": ",".join(warm),
         "COURSE_DEVICE": "cpu",
+        # Memory in huge pages: a fork copies page tables, and with these it copies a fifth of the time.
+        "PYTHONMALLOC": "malloc",
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
         "PYTHONWARNINGS": "ignore",
@@ -158,6 +161,8 @@ def zygote_command(level: str, library: Path, control_fd: int, work: Path, warm:
     arguments += ["--ro-bind", "/usr", "/usr", *_system_links()]
     for name in ("ld.so.cache", "alternatives", "fonts", "localtime", "ssl/openssl.cnf"):
         arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    pages = "/sys/kernel/mm/transparent_hugepage"  # where the C library looks whether huge pages are to be had
+    arguments += ["--ro-bind-try", pages, pages]
     arguments += ["--proc", "/proc", "--dev", "/dev", "--perms", "0777", "--tmpfs", "/tmp", "--perms", "0777", "--dir", WORK]
     folders = _python_folders()
     for parent in _parents([*folders, "/grader/autograder/sandbox/x", "/course"]):

@@ -16,10 +16,9 @@ import sys
 import warnings
 from typing import Any
 
-WARM = (
-    "numpy", "torch", "torch.nn.functional", "torch.library", "matplotlib.pyplot", "IPython.display", "ipywidgets",
-    "math", "itertools", "functools", "collections", "dataclasses", "typing", "sklearn.datasets", "course_lib",
-)  # fmt: skip
+# What nearly every notebook imports. More is not better: every module makes each fork dearer; what the set-up cells of
+# an assignment import comes on top (COURSE_WARM).
+WARM = ("numpy", "torch", "torch.nn.functional", "torch.library", "course_lib")
 
 
 def main() -> None:
@@ -86,6 +85,10 @@ def _warm_torch(torch: Any) -> None:
     x = torch.randn(4, 3, requires_grad=True)
     loss = torch.nn.functional.cross_entropy(x @ torch.randn(3, 3), torch.tensor([0, 1, 2, 0]))
     loss.backward()
+    for kind in (torch.optim.SGD, torch.optim.Adam):  # the first step imports torch's compiler, which takes seconds
+        optimizer = kind([x], lr=0.1)
+        optimizer.step()
+        optimizer.zero_grad()
     with contextlib.suppress(Exception):
         torch.linalg.lstsq(torch.randn(4, 2), torch.randn(4, 1))
 
