@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from autograder.curriculum import load_curriculum
+from autograder.curriculum import Limits, load_curriculum
 from autograder.errors import CourseError
 from autograder.grading import Examiner, Job, grade_job
 from autograder.preparation import load_prepared, with_examiner
@@ -42,6 +42,8 @@ def main() -> None:
     torch.set_num_threads(1)
     curriculum = load_curriculum(Path(settings["root"]) / "course.toml")
     assignment = curriculum.assignment(settings["assignment"])
+    notebooks = [dataclasses.replace(n, limits=Limits(**settings["limits"][n.name])) for n in assignment.notebooks]
+    assignment = dataclasses.replace(assignment, notebooks=tuple(notebooks))
     prepared = load_prepared(curriculum, assignment, Path(settings["folder"]))
 
     def say(message: dict[str, Any]) -> None:

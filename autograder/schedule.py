@@ -80,6 +80,8 @@ def grade_all(
         "folder": str(folder),
         "level": level,
         "secret": seeds.secret.hex(),
+        # A caller may have set others than course.toml does.
+        "limits": {n.name: n.limits.as_dict() for n in prepared.assignment.notebooks},
     }
     allowed = sum(n.limits.submission_seconds for n in prepared.assignment.notebooks) * 2 + 60
     lanes: list[_Lane] = []

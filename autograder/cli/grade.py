@@ -115,7 +115,8 @@ def grade_class(
     """Grade everything that was handed in for an assignment; see `course grade --help`."""
     from autograder import runs
     from autograder.cli.words import print_changes
-    from autograder.tables import print_table
+    from autograder.policy import ledgers
+    from autograder.table import print_table
 
     console = Console()
     jobs = runs.find_jobs(submitted, assignment, curriculum.timezone, student)
@@ -148,7 +149,7 @@ def grade_class(
             publisher.publish(record)
         publisher.close()
         records = sorted([*fresh, *done.values()], key=lambda r: r.student)
-    print_table(records, curriculum, console)
+    print_table(records, curriculum, ledgers(records, curriculum), console)
     console.print(f"\nRecords, results.json and gradebook.db are in {out}. Next: course feedback --out {out}; course report --out {out}")
     return 0
 
