@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.kit import plots
+from course_lib.kit.widgets import figure_png
 
 P = ParamSpec("P")
 
@@ -21,6 +22,15 @@ BLUE, ORANGE, PINK, GREEN, OLIVE = plots.COLOURS
 CYCLE = (BLUE, ORANGE, GREEN, PINK, OLIVE)
 MARK = "#cf3d8f"  # "you are here": a contrast of 4 on white and near-black, and far from blue, orange and green
 SHADE = 0.16  # strength of a shaded region
+
+
+class Picture(Figure):
+    """A figure that a notebook shows as the value of a cell, also before pyplot has been used there."""
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import Image, display
+
+        display(Image(figure_png(self), width=round(self.get_figwidth() * 96)))
 
 
 def drawn(function: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -47,7 +57,7 @@ def panels(columns: int = 1, rows: int = 1, *, width: float, height: float, **gr
     Returns:
         The figure and its axes: one, or an array of them.
     """
-    figure = Figure(figsize=(width, height))
+    figure = Picture(figsize=(width, height))
     return figure, figure.subplots(rows, columns, **grid)
 
 

@@ -194,7 +194,7 @@ def _live_pad(pad: DigitPad) -> Any:
         raster_side = traitlets.Int(RASTER_SIDE).tag(sync=True)
         image_side = traitlets.Int(pad.side).tag(sync=True)
         names = traitlets.List(list(pad.names)).tag(sync=True)
-        raster = traitlets.Bytes(b"").tag(sync=True)
+        raster = traitlets.CBytes(b"").tag(sync=True)  # arrives as a memoryview
         seen: traitlets.List[float] = traitlets.List([]).tag(sync=True)
         probabilities = traitlets.List([0.0] * len(pad.names)).tag(sync=True)
         complaint = traitlets.Unicode("").tag(sync=True)
@@ -263,7 +263,8 @@ function render({ model, el }) {
   const shrink = small.getContext("2d", { willReadFrequently: true });
   shrink.imageSmoothingQuality = "high";
 
-  const ink = () => getComputedStyle(root).color;
+  // The theme's text colour, without its transparency: strokes overlap.
+  const rgb = () => (getComputedStyle(root).color.match(/[0-9.]+/g) || [0, 0, 0]).slice(0, 3).map(Number);
   let last = null, timer = null;
   function place(event) {
     const box = paper.getBoundingClientRect(), scale = paper.width / box.width;
@@ -280,7 +281,7 @@ function render({ model, el }) {
   }
   const sendSoon = () => { if (timer === null) timer = setTimeout(send, 60); };
   function stroke(to) {
-    pen.strokeStyle = ink();
+    pen.strokeStyle = `rgb(${rgb().join(",")})`;
     pen.lineWidth = 0.11 * paper.width;
     pen.lineCap = pen.lineJoin = "round";
     pen.beginPath();
@@ -314,7 +315,7 @@ function render({ model, el }) {
     });
     root.querySelector(".digit-pad-complaint").textContent = model.get("complaint");
     const values = model.get("seen"), image = seen.createImageData(cells, cells);
-    const [r, g, b] = (ink().match(/[0-9.]+/g) || [0, 0, 0]).map(Number);
+    const [r, g, b] = rgb();
     for (let i = 0; i < values.length; i++) image.data.set([r, g, b, 255 * values[i]], 4 * i);
     seen.putImageData(image, 0, 0);
   }

@@ -68,12 +68,17 @@ def overflow_in_training(trainings: Mapping[str, Mapping[str, Sequence[float]]])
     figure, axes = panels(len(trainings), width=4.8 * len(trainings), height=3.5)
     for panel, (title, runs) in zip(np.atleast_1d(axes), trainings.items(), strict=True):
         longest = max(len(run) for run in runs.values())
-        for (name, run), colour, width in zip(runs.items(), (MARK, ORANGE, BLUE), (2.2, 3.4, 1.2), strict=False):
+        looks = (
+            (MARK, 1.8, (0, (2, 2))),
+            (ORANGE, 4.0, "-"),
+            (BLUE, 1.2, "-"),
+        )  # where runs are equal, all show
+        for (name, run), (colour, width, dashes), order in zip(runs.items(), looks, (4, 2, 3), strict=False):
             values = np.asarray(run, dtype=float)
             broken = np.flatnonzero(~np.isfinite(values))
             last = int(broken[0]) if len(broken) else len(values)
             end = f"{values[last]} at update {last}" if len(broken) else "finite to the end"
-            panel.plot(values[:last], color=colour, lw=width, label=f"{name}: {end}")
+            panel.plot(values[:last], color=colour, lw=width, ls=dashes, zorder=order, label=f"{name}: {end}")
             if len(broken):
                 panel.plot(last - 1, values[last - 1], "X", ms=12, color=colour, mec="white", mew=0.8, zorder=5)
         panel.set(title=title, xlabel="update", xlim=(-longest / 40, longest))
