@@ -427,6 +427,7 @@ def test_the_start_page_finds_the_notebooks_below(tmp_path: Path, monkeypatch: p
     for folder, names in (("01_first", ["a", "b"]), ("02_second", ["a"])):
         notebook_with_checks(tmp_path / folder / f"book_{folder}.ipynb", names, f"# Book {folder}")
     (tmp_path / "01_first" / "broken.ipynb").write_text("{")
+    notebook_with_checks(tmp_path / ".ipynb_checkpoints" / "copy.ipynb", ["a"], "# A copy of JupyterLab")
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     monkeypatch.setenv(journal.FILE_VARIABLE, str(tmp_path / "02_second" / journal.FILE_NAME))
     journal.record("a", passed=True)
@@ -434,6 +435,7 @@ def test_the_start_page_finds_the_notebooks_below(tmp_path: Path, monkeypatch: p
     assert "Book 01_first  [....................] 0 of 2" in text
     assert "Book 02_second  [####################] 1 of 1" in text
     assert "All checks pass." in text
+    assert "A copy" not in text
     assert 'href="02_second/book_02_second.ipynb"' in journal.show_progress(tmp_path)._repr_html_()
 
 

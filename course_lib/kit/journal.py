@@ -167,6 +167,8 @@ def notebooks(folder: Path) -> list[NotebookProgress]:
     """The notebooks with checks in a folder and in the folders directly below it, by name."""
     found = []
     for path in sorted([*folder.glob("*.ipynb"), *folder.glob("*/*.ipynb")]):
+        if path.parent.name.startswith("."):  # .ipynb_checkpoints: JupyterLab's copies
+            continue
         try:
             cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
             book = _notebook(path, cells)
