@@ -290,7 +290,7 @@ bert_tpu_hours = 864
 """
 
 ANSWER_OF_SCRIPTS = (
-    f"<script>{OWNED}</script> <img src=x onerror=\"{OWNED}\"> [my solution](javascript:{OWNED}) "
+    f'<script>{OWNED}</script> <img src=x onerror="{OWNED}"> [my solution](javascript:{OWNED}) '
     f"$\\href{{javascript:{OWNED}}}{{x}}$"
 )
 
@@ -426,7 +426,12 @@ def _vera(paper: Paper) -> None:
         if cell["cell_type"] == "code" and meta["grade_id"].startswith("check-"):
             cell["source"] = "pass"
             done = {"output_type": "stream", "name": "stdout", "text": "passed, 100 of 100 points\n"}
-            value = {"output_type": "execute_result", "execution_count": 1, "metadata": {}, "data": {"text/plain": "100"}}
+            value = {
+                "output_type": "execute_result",
+                "execution_count": 1,
+                "metadata": {},
+                "data": {"text/plain": "100"},
+            }
             cell["outputs"] = [done, value]
 
 

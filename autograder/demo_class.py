@@ -79,7 +79,9 @@ class Paper:
         return self.notebook["cells"]  # type: ignore[no-any-return]
 
     def position(self, grade_id: str) -> int:
-        return next(i for i, c in enumerate(self.cells) if c["metadata"].get("nbgrader", {}).get("grade_id") == grade_id)
+        return next(
+            i for i, c in enumerate(self.cells) if c["metadata"].get("nbgrader", {}).get("grade_id") == grade_id
+        )
 
     def write(self, grade_id: str, source: str) -> None:
         """Replace what stands in a cell."""
@@ -154,7 +156,9 @@ class _Class:
         for example in self.examples:
             if (example.exercise, example.name) == (exercise, name):
                 return example
-        raise CourseError(f"the misconceptions file has no {exercise}/{name}, which the demo uses; name another one there")
+        raise CourseError(
+            f"the misconceptions file has no {exercise}/{name}, which the demo uses; name another one there"
+        )
 
     def right(self, cell: ManifestCell, style: tuple[str, ...], rng: random.Random) -> str:
         """A right answer: one whose name has a word of the style, else a drawn one."""
@@ -238,7 +242,9 @@ def _open_class(folder: Path, curriculum: Curriculum | None, released: str | Non
     assignment = curriculum.assignment(ASSIGNMENT)
     notebook = assignment.notebooks[0]
     built = build_notebook(notebook, curriculum)
-    return _Class(folder, assignment, built.manifest, released or built.student_text, read_examples(notebook.misconceptions))
+    return _Class(
+        folder, assignment, built.manifest, released or built.student_text, read_examples(notebook.misconceptions)
+    )
 
 
 def play_class(

@@ -35,6 +35,12 @@ class Undefined(StudentProblem):
     """The cell does not define the name that the exercise asks for."""
 
 
+class Missing(StudentProblem):
+    """The cell of the exercise is not in the notebook."""
+
+    status: Status = "missing"
+
+
 class NotDone(StudentProblem):
     """The released stub is still in place."""
 

@@ -1,0 +1,200 @@
+"""`course demo`: an invented class hands in, is graded in the sandbox and gets its pages; every person gets what they deserve."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from autograder.curriculum import Assignment, Limits, load_curriculum
+from autograder.demo_cast import EVIL_ID, KINDS
+from autograder.demo_class import ASSIGNMENT, STUDENTS, Played, all_differences, play_class
+from autograder.errors import CourseError
+from autograder.records import printable, student_folder
+
+MARKER = ".made-by-course-demo"
+SECRET = "the secret of the invented class"  # so that the hidden inputs, and with them all results, are the same everywhere
+# Hostile code is stopped sooner than in a real run; the honest notebooks need a second or less per cell and test.
+LIMITS = {"cell_seconds": 8.0, "test_seconds": 8.0, "memory_mb": 1024}
+PAGES = (("omar.haddad", "an honest student, wrong in the typical ways"), (EVIL_ID, "a hostile one"))
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/demo"),
+    show_default=True,
+    help="Folder for everything that the demo makes; an earlier demo in it is replaced.",
+)
+@click.option("--students", type=click.IntRange(1, 2000), default=STUDENTS, show_default=True, help="Size of the class.")
+@click.option("--seed", default=0, show_default=True, help="Of what is drawn about the class.")
+@click.option("--open", "open_report", is_flag=True, help="Open the report in the browser at the end.")
+@click.pass_context
+def demo(ctx: click.Context, out: Path, students: int, seed: int, open_report: bool) -> int:
+    """Play a small invented class: release, hand in, grade in the sandbox, feedback and report.
+
+    The status is 1 when somebody did not get what they deserve.
+    """
+    from autograder.cli.grade import grade_class
+    from autograder.sandbox import isolation
+
+    started = time.monotonic()
+    curriculum = load_curriculum()
+    assignment = _with_limits(curriculum.assignment(ASSIGNMENT))
+    isolation.require(curriculum.isolation)
+    console = Console()
+    console.width = min(console.width, 100)
+    _clear(out)
+    submitted, graded = out / "submitted", out / "graded"
+
+    _heading(console, 1, "Release", "the notebook with holes, a library without answers")
+    released = _release(ctx, out)
+
+    _heading(console, 2, "Hand in", f"{students} invented students, in nbgrader's layout: {submitted}")
+    played = play_class(submitted, students, seed, curriculum, released)
+    console.print(_kinds(played))
+
+    _heading(console, 3, "Grade", "each in a sandbox of its own, by the hidden tests")
+    with _secret():
+        grade_class(curriculum, assignment, submitted, graded)
+
+    _heading(console, 4, "Feedback and report", "")
+    report = _pages(graded, console)
+    unjust = _check(graded, played, console)
+
+    _heading(console, 5, "Have a look", "")
+    console.print(_places(out, graded, report, played))
+    console.print(f"\nThe demo took {time.monotonic() - started:.0f} seconds.")
+    if open_report:
+        click.launch(str(report))
+    return 1 if unjust else 0
+
+
+def _heading(console: Console, number: int, title: str, rest: str) -> None:
+    console.print(f"\n[bold cyan]{number}  {title}[/]  [dim]{escape(rest)}[/]", highlight=False)
+
+
+def _with_limits(assignment: Assignment) -> Assignment:
+    """The assignment with the limits of the demo; what course.toml sets lower stays."""
+
+    def lowered(limits: Limits) -> Limits:
+        return dataclasses.replace(limits, **{k: min(v, getattr(limits, k)) for k, v in LIMITS.items()})
+
+    notebooks = [dataclasses.replace(n, limits=lowered(n.limits)) for n in assignment.notebooks]
+    return dataclasses.replace(assignment, notebooks=tuple(notebooks))
+
+
+def _clear(out: Path) -> None:
+    """Make the folder empty, if all that is in it came from an earlier demo.
+
+    Raises:
+        CourseError: it holds something else, or cannot be written.
+    """
+    try:
+        if out.exists() and any(out.iterdir()):
+            if not (out / MARKER).exists():
+                raise CourseError(f"{out} holds files that no demo made; give --out a new or an empty folder")
+            shutil.rmtree(out)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / MARKER).write_text("`course demo` made this folder and may empty it.\n", encoding="utf-8")
+    except OSError as error:
+        raise CourseError(f"{out} cannot be used ({error.strerror}); give --out another folder") from None
+
+
+def _release(ctx: click.Context, out: Path) -> str:
+    """Make the zip that students get, and take the notebook out of it."""
+    from autograder.cli.release import release
+
+    ctx.invoke(release, assignment=ASSIGNMENT, out=out, course=None)
+    notebook = load_curriculum().assignment(ASSIGNMENT).notebooks[0]
+    with zipfile.ZipFile(out / f"{ASSIGNMENT}.zip") as archive:
+        return archive.read(f"{ASSIGNMENT}/{notebook.name}.ipynb").decode()
+
+
+@contextlib.contextmanager
+def _secret() -> Iterator[None]:
+    """Put the demo's secret in the place of the course's own."""
+    before = os.environ.get("COURSE_SECRET")
+    os.environ["COURSE_SECRET"] = SECRET
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COURSE_SECRET"]
+        else:
+            os.environ["COURSE_SECRET"] = before
+
+
+def _kinds(played: list[Played]) -> Table:
+    counts = Counter(p.kind for p in played)
+    table = _list_table()
+    for kind, words in KINDS.items():
+        if counts[kind]:
+            table.add_row(f"{counts[kind]:4}", words)
+    return table
+
+
+def _list_table() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    return table
+
+
+def _pages(graded: Path, console: Console) -> Path:
+    """Write the pages as `course feedback` and `course report` do; returns the report's path."""
+    from autograder.cli.graded import load_run
+    from autograder.pages.feedback import write_feedback
+    from autograder.pages.report import write_report
+
+    run = load_run(graded, ASSIGNMENT)
+    pages = write_feedback(graded, run.records, run.curriculum, run.ledgers)
+    (report,) = write_report(graded, run.records, run.curriculum, run.ledgers)
+    console.print(f"{len(pages)} feedback pages and the report of the class are written.")
+    return report
+
+
+def _check(graded: Path, played: list[Played], console: Console) -> list[str]:
+    """Compare what everybody got with what they deserve, and say so."""
+    from autograder.cli.graded import load_run
+
+    run = load_run(graded, ASSIGNMENT)
+    unjust = all_differences(played, run.records, run.ledgers)
+    if not unjust:
+        console.print(f"All {len(played)} students got the points and the words that they deserve.")
+        return unjust
+    console.print("[red]Not everybody got what they deserve:[/]")
+    for line in unjust[:20]:
+        console.print(f"  {escape(printable(line))}")
+    if len(unjust) > 20:
+        console.print(f"  and {len(unjust) - 20} more")
+    return unjust
+
+
+def _places(out: Path, graded: Path, report: Path, played: list[Played]) -> Table:
+    from autograder.pages.feedback import feedback_path
+
+    there = {p.student: p for p in played}
+    table = _list_table()
+    table.add_row("the class", escape(str(report)))
+    for student, words in PAGES:
+        if student in there:
+            table.add_row(words, escape(str(feedback_path(graded, student, ASSIGNMENT))))
+    first = student_folder(graded, played[0].student) / "results.json"
+    table.add_row("for Gradescope", escape(str(first)))
+    table.add_row("in nbgrader", escape(f"cd {graded} && nbgrader formgrader"))
+    table.add_row("", "[dim]written answers are read and marked there[/]")
+    table.add_row("what was released", escape(str(out / f"{ASSIGNMENT}.zip")))
+    return table
