@@ -327,7 +327,7 @@ diagnosis_digits = "neither "
 
 # ---- random_search
 
-# %% wrong="random_search" name="returns_the_last" rejected_by="test_returns_the_best_candidate" says="the best parameters"
+# %% wrong="random_search" name="returns_the_last" rejected_by="test_returns_the_best_candidate" says="the best theta"
 def random_search(loss, sampler, trials):
     best, trace = float("inf"), []
     for _ in range(trials):
@@ -347,7 +347,7 @@ def random_search(loss, sampler, trials):
         trace.append(best)
     return best_theta, torch.tensor(trace, dtype=torch.float64)
 
-# %% wrong="random_search" name="all_losses" rejected_by="test_best_losses_never_increase" says="best losses so far"
+# %% wrong="random_search" name="all_losses" rejected_by="test_best_losses_never_increase" says="so far"
 def random_search(loss, sampler, trials):
     candidates = [sampler() for _ in range(trials)]
     losses = torch.tensor([float(loss(theta)) for theta in candidates], dtype=torch.float64)
@@ -375,7 +375,7 @@ def random_search(loss, sampler, trials):
         trace.append(best)
     return best_theta, torch.tensor(trace, dtype=torch.float64)
 
-# %% wrong="random_search" name="samples_again" rejected_by="test_one_draw_for_each_trial" says="once for each trial"
+# %% wrong="random_search" name="samples_again" rejected_by="test_one_draw_for_each_trial" says="sampler"
 def random_search(loss, sampler, trials):
     best, best_theta, trace = float("inf"), None, []
     for _ in range(trials):
@@ -622,7 +622,7 @@ def log_softmax(logits, dim=-1):
     z = logits - logits.max()
     return z - z.exp().sum(dim=dim, keepdim=True).log()
 
-# %% wrong="log_softmax" name="maximum_not_added_back" rejected_by="test_log_probabilities_of_moderate_logits" says="constant"
+# %% wrong="log_softmax" name="maximum_not_added_back" rejected_by="test_log_probabilities_of_moderate_logits" says="minus log of the sum"
 def log_softmax(logits, dim=-1):
     largest = logits.amax(dim=dim, keepdim=True)
     return logits - (logits - largest).exp().sum(dim=dim, keepdim=True).log()
@@ -756,10 +756,7 @@ def sigmoid(z):
 
 # %% wrong="sigmoid" name="in_place" rejected_by="test_sigmoid_leaves_its_argument" says="argument 1"
 def sigmoid(z):
-    if z.requires_grad:
-        z = z.clone()
-    z.neg_()
-    return softmax(torch.stack([torch.zeros_like(z), z], dim=-1))[..., 0]
+    return 1 / (1 + z.neg_().exp_())
 
 # %% wrong="sigmoid" name="built_in" rejected_by="forbidden"
 def sigmoid(z):
@@ -831,7 +828,7 @@ def binary_weights(theta_1, theta_2):
 def binary_weights(theta_1, theta_2):
     return (theta_1 - theta_2) / 2
 
-# %% wrong="binary_weights" name="unit_length" rejected_by="test_swapping_the_classes" says="equal classes"
+# %% wrong="binary_weights" name="unit_length" rejected_by="test_swapping_the_classes" says="length 1"
 def binary_weights(theta_1, theta_2):
     difference = theta_1 - theta_2
     return difference / difference.norm()
@@ -1180,7 +1177,7 @@ def gradient_descent(gradient, start, learning_rate, steps):
         path.append(theta)
     return torch.stack(path)
 
-# %% wrong="gradient_descent" name="aliased" rejected_by="test_trajectory_entries_are_separate" says="trajectory"
+# %% wrong="gradient_descent" name="aliased" rejected_by="test_trajectory_entries_are_separate" says="neighbours on the trajectory are equal"
 def gradient_descent(gradient, start, learning_rate, steps):
     theta = start.clone()
     path = [theta]
@@ -1472,7 +1469,7 @@ def minibatches(size, batch_size, generator=None):
 def minibatches(size, batch_size, generator=None):
     return iter(torch.randperm(size).split(batch_size))
 
-# %% wrong="minibatches" name="numpy_shuffle" rejected_by="test_generator_decides_the_order"
+# %% wrong="minibatches" name="numpy_shuffle" rejected_by="test_generator_decides_the_order" says="same seed"
 import numpy as np
 
 def minibatches(size, batch_size, generator=None):
@@ -1812,7 +1809,7 @@ class SoftmaxRegression:
                 on_epoch(epoch, losses[-1])
         return losses
 
-# %% wrong="SoftmaxRegression" name="starts_again" rejected_by="test_fit_goes_on_and_reports" says="4 epochs and then 3 more"
+# %% wrong="SoftmaxRegression" name="starts_again" rejected_by="test_fit_goes_on" says="4 epochs and then 3 more"
 class SoftmaxRegression:
     def __init__(self, features, classes, bias=True):
         self.bias, self.shape = bias, (features + bias, classes)
@@ -1842,7 +1839,7 @@ class SoftmaxRegression:
                 on_epoch(epoch, losses[-1])
         return losses
 
-# %% wrong="SoftmaxRegression" name="epochs_counted_from_one" rejected_by="test_fit_goes_on_and_reports" says="counted from 0"
+# %% wrong="SoftmaxRegression" name="epochs_counted_from_one" rejected_by="test_on_epoch_is_called" says="[1, 2, 3, 4]"
 class SoftmaxRegression:
     def __init__(self, features, classes, bias=True):
         self.bias = bias
@@ -2171,7 +2168,7 @@ def train(parameters, loss, optimizer, batches):
         losses.append(value.item())
     return losses
 
-# %% wrong="train" name="clears_at_the_end" rejected_by="test_any_optimizer_with_step_and_zero_grad" says="parameters"
+# %% wrong="train" name="clears_at_the_end" rejected_by="test_any_optimizer_with_step_and_zero_grad" says="from before"
 def train(parameters, loss, optimizer, batches):
     losses = []
     for batch in batches:

@@ -3,6 +3,9 @@
 How the tests stay free of luck: inputs are drawn so that the property under test is never close to a tie (points on
 the line have small integer coordinates, which float arithmetic adds and multiplies exactly), and the two tolerances
 below have reasons. Every expected value comes from torch's built-in, a closed form or an enumeration.
+
+How partial credit stays fair: one test of an exercise compares everything; the others look at one property each and
+overlook, where they can, mistakes that another test is about (a sign, a divisor), so that one slip costs its own share.
 """
 
 import math
@@ -11,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from autograder.judge import assert_close, assert_equal, assert_finite, assert_shape, assert_true, exercise
+from autograder.judge import Handle, assert_close, assert_equal, assert_finite, assert_shape, assert_true, exercise
 from autograder.judge.checkers import as_array
 
 # Sums of at most a few hundred float32 numbers of size 1 to 10, added in any order, agree to about 1e-6 relative; the
@@ -49,11 +52,33 @@ def as_tensor(value, what="the result"):
     return torch.as_tensor(as_array(value, what))
 
 
+def assert_one_of(actual, *candidates, what="the result"):
+    """Close to one of several values: for tests that leave, say, the sign or the divisor to another test."""
+    found = as_array(actual, what)
+    for candidate in candidates:
+        wanted = as_array(candidate)
+        if found.shape == wanted.shape and np.allclose(found, wanted, **SINGLE):
+            return
+    assert_close(actual, candidates[0], **SINGLE, what=what)
+
+
+def assert_proportional(actual, expected, what="the result"):
+    """A multiple, positive or negative, of what is expected: size, sign and orientation are left to another test."""
+    found, wanted = as_tensor(actual, what), as_tensor(expected)
+    if found.ndim == 2 and found.shape != wanted.shape and found.T.shape == wanted.shape:
+        found = found.T
+    assert_shape(found, wanted.shape, what=what)
+    assert_finite(found, what=what)
+    norm = float(found.norm())
+    assert_true(norm > 0, f"{what[:1].upper()}{what[1:]} is zero everywhere.")
+    found, wanted = found / norm, wanted / wanted.norm()
+    assert_one_of(found, wanted, -wanted, what=f"the direction of {what.removeprefix('the ')}")
+
+
 def assert_pure(student, function, arguments, expected, tolerance=SINGLE):
-    """Call twice with the same arguments: they must be as before, and the second result must be right too."""
+    """Call twice with the same arguments: the first call must leave them as before, the second must be right too."""
     kept = [student.keep(a) if isinstance(a, torch.Tensor) else a for a in arguments]
     function(*kept)
-    second = function(*kept)
     for position, (handle, original) in enumerate(zip(kept, arguments, strict=True), start=1):
         if isinstance(original, torch.Tensor):
             assert_equal(
@@ -63,7 +88,11 @@ def assert_pure(student, function, arguments, expected, tolerance=SINGLE):
                 hint="Operations such as `a -= b`, `a[...] = b` or `a.exp_()` change the caller's tensor. "
                 "Write `a = a - b`, which makes a new one.",
             )
-    assert_close(second, expected, **tolerance, what="the result of a second call with the same arguments")
+    what = "the result of a second call with the same arguments"
+    if expected.dtype.is_floating_point:
+        assert_close(function(*kept), expected, **tolerance, what=what)
+    else:
+        assert_equal(function(*kept), expected, what=what)
 
 
 # ---- L01.03: a line as a program with parameters
@@ -104,9 +133,8 @@ def test_constant_moves_the_line(student, rng):
 def test_points_on_the_line_are_inside(student, rng):
     """A point exactly on the line counts as inside: the rule is "less than or equal to 0"."""
     a, b = (int(v) for v in rng.integers(1, 6, 2))
-    x0, y0 = (int(v) for v in rng.integers(-5, 6, 2))
-    on_line = torch.tensor([[x0 + k * b, y0 - k * a] for k in range(-3, 4)], dtype=torch.float64)
-    theta = torch.tensor([a, b, -(a * x0 + b * y0)], dtype=torch.float64)
+    on_line = torch.tensor([[k * b, -k * a] for k in range(-3, 4)], dtype=torch.float64)
+    theta = torch.tensor([a, b, 0], dtype=torch.float64)
     assert_equal(student.below_line(on_line, theta), torch.ones(7, dtype=torch.bool))
 
 
@@ -120,16 +148,20 @@ def test_any_number_of_points_and_features(student, rng):
         (1, 4, torch.float32),
         (6, 5, torch.float32),
     ):
-        x, theta = integers(rng, -6, 6, points, features), integers(rng, -6, 6, features + 1)
-        answer = student.below_line(x.to(dtype), theta.to(dtype))
-        assert_equal(answer, x @ theta[:-1] + theta[-1] <= 0)
-        assert_true(
-            as_tensor(answer).dtype == torch.bool,
-            f"The answers are {as_tensor(answer).dtype}, expected booleans: return what the comparison gives.",
-        )
+        weights = (
+            integers(rng, 1, 3, features) * 2 - 1
+        )  # odd, and one coordinate is off by a half: no point on the line
+        x = integers(rng, -6, 6, points, features)
+        x[:, 0] += 0.5
+        theta = torch.cat([weights, torch.zeros(1)])
+        answer = as_tensor(student.below_line(x.to(dtype), theta.to(dtype)))
+        kind = answer.dtype
+        assert_true(kind == torch.bool, f"The answers are {kind}, expected booleans: return what the comparison gives.")
+        inside = x @ weights < 0
+        assert_equal(~answer if torch.equal(answer, ~inside) else answer, inside)  # the side: see another test
 
 
-@exercise("below_line")
+@exercise("below_line", weight=0.5)
 def test_below_line_leaves_its_arguments(student, rng):
     """The function only looks at its arguments: x and theta are the same after the call as before."""
     x, theta = integers(rng, -6, 6, 8, 2), integers(rng, 1, 6, 3)
@@ -146,7 +178,6 @@ def test_five_features_in_order(student, rng):
     x = torch.as_tensor(rng.uniform(2.5, 6.0, size=(9, 2)) * rng.choice([-1.0, 1.0], size=(9, 2)))
     x1, x2 = x[:, 0], x[:, 1]
     result = student.quadratic_features(x)
-    assert_shape(result, (9, 5))
     assert_close(result, torch.stack([x1, x2, x1 * x1, x2 * x2, x1 * x2], dim=1), **SINGLE)
 
 
@@ -171,24 +202,30 @@ def test_squares_make_a_circle_linear(student, rng):
     angle, radius = rng.uniform(0, 2 * np.pi, 30), np.where(np.arange(30) % 2 == 0, 1.0, 2.0)
     x = torch.as_tensor(np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1))
     features = as_tensor(student.quadratic_features(x))
-    assert_shape(features, (30, 5))
-    assert_close(features[:, 2] + features[:, 3], torch.as_tensor(radius**2), **SINGLE, what="x1^2 + x2^2")
+    assert_true(
+        features.ndim == 2 and len(features) == 30 and features.shape[1] >= 4,
+        f"The features have shape {tuple(features.shape)}, expected one row for each of the 30 points.",
+    )
+    what = "the sum of columns 3 and 4"
+    assert_close(features[:, 2] + features[:, 3], torch.as_tensor(radius**2), **SINGLE, what=what)
 
 
 @exercise("quadratic_features")
 def test_features_of_a_point_depend_on_it_alone(student, rng):
     """The features of a point do not depend on the other points in the batch: no mean is removed, nothing is scaled or
     sorted, and a single point works too."""
-    x = normal(rng, 6, 2, scale=3.0)
-    x1, x2 = x[3]
-    alone = student.quadratic_features(x[3:4])
-    assert_close(alone, torch.stack([x1, x2, x1 * x1, x2 * x2, x1 * x2])[None], **SINGLE, what="one point alone")
-    assert_close(
-        as_tensor(student.quadratic_features(x))[3:4], as_tensor(alone), **SINGLE, what="the same point in a batch"
+    x = torch.as_tensor(rng.uniform(1.5, 3.0, size=(6, 2)) * rng.choice([-1.0, 1.0], size=(6, 2)))
+    together, alone = as_tensor(student.quadratic_features(x)), as_tensor(student.quadratic_features(x[3:4]))
+    assert_true(
+        together.ndim == 2 and len(together) == 6 and len(alone) == 1 and alone.shape[1] > 2,
+        "Expected one row of features for each point.",
     )
+    assert_close(alone, together[3:4], **SINGLE, what="the feature row of one point alone")
+    for name, value in (("x1", x[3, 0]), ("x2", x[3, 1])):
+        assert_true(bool((alone - value).abs().min() < 1e-4), f"The features of a single point do not contain {name}.")
 
 
-@exercise("quadratic_features")
+@exercise("quadratic_features", weight=0.5)
 def test_quadratic_features_leave_x(student, rng):
     """The points themselves are not changed: squaring in place would change the caller's data."""
     x = integers(rng, 2, 6, 5, 2)
@@ -221,7 +258,7 @@ def test_powers_ascend(student, rng):
     result = as_tensor(student.polynomial_features(x, 4))
     assert_true(result.ndim == 2 and result.shape[1] >= 2, "Expected a matrix with one column for each power.")
     assert_close(result[:, 1:], result[:, :-1] * x[:, None], **SINGLE, what="column k+1 compared with column k times x")
-    assert_close(result[:, -1], x**4, **SINGLE, what="the last column")
+    assert_one_of(result[:, 0], x, torch.ones(7), what="the first column")
 
 
 @exercise("polynomial_features")
@@ -230,10 +267,12 @@ def test_negative_numbers_and_zero(student, rng):
     x = torch.as_tensor(np.concatenate([[0.0], -rng.uniform(0.5, 1.5, 5)]))
     result = student.polynomial_features(x, 12)
     assert_finite(result)
-    assert_close(result, torch.as_tensor(x.numpy()[:, None] ** np.arange(1, 13)), **SINGLE)
+    result = as_tensor(result)
+    assert_true(result.ndim == 2 and len(result) == 6, "Expected one row of powers for each number.")
+    assert_close(result[:, -1], x**12, **SINGLE, what="the column of the power 12")
 
 
-@exercise("polynomial_features")
+@exercise("polynomial_features", weight=0.5)
 def test_polynomial_features_leave_x(student, rng):
     """The numbers themselves are not changed: multiplying x in place to reach the next power spoils the caller's data
     and the columns already filled."""
@@ -269,8 +308,8 @@ def test_depth_ratio(student):
 
 @exercise("scale_facts")
 def test_data_ratio(student):
-    """data_ratio: divide the training images of ILSVRC by those of MNIST. Use the numbers of the table: the slide's 1.5
-    million is not the usual training set, and MNIST's 10,000 test images do not count."""
+    """data_ratio: divide the training images of ILSVRC by those of MNIST. Use the numbers of the table: the
+    slide's 1.5 million is not the usual training set, and MNIST's 10,000 test images do not count."""
     assert_true(abs(number_in(student, "data_ratio") - 1_281_167 / 60_000) < 0.5, "data_ratio is not right.")
 
 
@@ -303,11 +342,15 @@ def test_residual_is_orthogonal(student, rng):
     iteration break this."""
     features = normal(rng, 40, 4) + 0.5
     targets = normal(rng, 40, scale=3.0) + 2.0
-    theta = as_tensor(student.least_squares(features, targets))
+    theta = as_tensor(student.least_squares(features, targets)).flatten()
     assert_shape(theta, (4,))
     # Backward-stable solvers reach 1e-13 here; 1e-8 leaves room for the normal equations, which another test is about.
     assert_close(
-        features.T @ (features @ theta - targets), torch.zeros(4), rtol=0, atol=1e-8, what="features^T residual"
+        features.T @ (features @ theta - targets),
+        torch.zeros(4),
+        rtol=0,
+        atol=1e-8,
+        what="the product features^T residual",
     )
 
 
@@ -323,7 +366,7 @@ def test_high_powers(student, rng):
     x = torch.as_tensor(np.sort(rng.uniform(0, 1, 60)))
     features = x[:, None] ** torch.arange(1, 13)
     theta = torch.as_tensor(rng.uniform(1, 2, 12) * rng.choice([-1.0, 1.0], 12))
-    result = as_tensor(student.least_squares(features, features @ theta))
+    result = as_tensor(student.least_squares(features, features @ theta)).flatten()
     assert_shape(result, (12,))
     error = float((result - theta).norm() / theta.norm())
     assert_true(
@@ -340,10 +383,11 @@ def test_no_constant_is_added(student, rng):
     features = torch.zeros(6, 2, dtype=torch.float64)
     features[:2] = torch.diag(torch.as_tensor(rng.uniform(1, 3, 2)))
     targets = normal(rng, 6) + 5.0
-    assert_close(student.least_squares(features, targets), targets[:2] / features[:2].diagonal(), **SINGLE)
+    result = as_tensor(student.least_squares(features, targets)).flatten()
+    assert_close(result, targets[:2] / features[:2].diagonal(), **SINGLE)
 
 
-@exercise("least_squares")
+@exercise("least_squares", weight=0.5)
 def test_least_squares_leaves_its_arguments(student, rng):
     """Features and targets are the same after the call as before."""
     theta = normal(rng, 3)
@@ -360,8 +404,7 @@ def search(student, losses, thetas=None, number=lambda value: torch.tensor(value
     drawn, evaluated = [], []
 
     def sampler():
-        assert_true(len(drawn) < len(losses), "The sampler is called more often than once for each trial.")
-        drawn.append(len(drawn))
+        drawn.append(len(drawn) % len(losses))  # a second round for whoever draws too often
         return thetas[drawn[-1]]
 
     def loss(theta):
@@ -390,7 +433,7 @@ def test_returns_the_best_candidate(student, rng):
             losses[[lowest, size // 2]] = losses[[size // 2, lowest]]
         thetas = normal(rng, size, 3) + torch.arange(size)[:, None] * 10
         best, _, _, _ = search(student, losses, thetas)
-        assert_close(best, thetas[int(losses.argmin())], **SINGLE, what="the best parameters")
+        assert_close(best, thetas[int(losses.argmin())], **SINGLE, what="the best theta")
 
 
 @exercise("random_search", weight=2)
@@ -398,9 +441,11 @@ def test_best_losses_never_increase(student, rng):
     """The second result holds, for each trial, the best loss SO FAR, shape (trials,): it never increases, and it
     is not the loss of the trial itself."""
     losses = rng.permutation(np.arange(1.0, 15.0))
-    _, trace, _, _ = search(student, losses)
-    assert_shape(trace, (14,), what="the best losses")
-    assert_close(trace, torch.as_tensor(np.minimum.accumulate(losses)), **SINGLE, what="the best losses so far")
+    _, trace, _, evaluated = search(student, losses)
+    assert_shape(trace, (14,), what="the trace of best losses")
+    assert_true(len(evaluated) == 14, f"14 trials evaluate 14 losses; the loss was called {len(evaluated)} times.")
+    expected = np.minimum.accumulate(losses[evaluated])
+    assert_close(trace, expected, **SINGLE, what="the trace of best losses")
 
 
 @exercise("random_search")
@@ -410,9 +455,9 @@ def test_losses_of_any_size_and_sign(student, rng):
     for low, high in ((1e12, 2e12), (-2e12, -1e12), (-1.0, 1.0)):
         losses = rng.uniform(low, high, 9)
         best, trace, _, _ = search(student, losses)
-        assert_close(best, torch.full((2,), float(losses.argmin())), **SINGLE, what="the best parameters")
+        assert_close(best, torch.full((2,), float(losses.argmin())), **SINGLE, what="the best theta")
         assert_close(
-            trace, torch.as_tensor(np.minimum.accumulate(losses)), rtol=1e-4, atol=1e-4, what="the best losses"
+            trace, torch.as_tensor(np.minimum.accumulate(losses)), rtol=1e-4, atol=1e-4, what="the trace of best losses"
         )
 
 
@@ -424,8 +469,8 @@ def test_one_draw_for_each_trial(student, rng):
     best, trace, drawn, evaluated = search(student, losses)
     assert_true(len(drawn) == 8, f"8 trials call the sampler 8 times; it was called {len(drawn)} times.")
     assert_true(sorted(set(evaluated)) == list(range(8)), "Some candidates that were drawn were never evaluated.")
-    assert_close(best, torch.full((2,), float(losses.argmin())), **SINGLE, what="the best parameters")
-    assert_close(as_tensor(trace)[-1], losses.min(), **SINGLE, what="the last of the best losses")
+    assert_close(best, torch.full((2,), float(losses.argmin())), **SINGLE, what="the best theta")
+    assert_close(as_tensor(trace)[-1], losses.min(), **SINGLE, what="the last entry of the trace")
 
 
 @exercise("random_search")
@@ -434,10 +479,10 @@ def test_a_tie_keeps_the_first(student, rng):
     a loss that is a Python float instead of a tensor."""
     losses = np.array([3.0, 1.0, 2.0, 1.0, 1.0, 4.0]) * rng.uniform(1, 2)
     best, _, _, _ = search(student, losses, number=float)
-    assert_close(best, torch.ones(2), **SINGLE, what="the best parameters")
+    assert_close(best, torch.ones(2), **SINGLE, what="the best theta")
     best, trace, _, _ = search(student, losses[:1])
-    assert_close(best, torch.zeros(2), **SINGLE, what="the parameters after one trial")
-    assert_close(trace, losses[:1], **SINGLE, what="the best losses after one trial")
+    assert_close(best, torch.zeros(2), **SINGLE, what="the best theta after one trial")
+    assert_close(trace, losses[:1], **SINGLE, what="the trace after one trial")
 
 
 # ---- L02.05: four ways to make scores positive (quiz)
@@ -445,8 +490,8 @@ def test_a_tie_keeps_the_first(student, rng):
 
 @exercise("normalizer_facts")
 def test_keeps_the_order(student):
-    """keeps_the_order: the function has to grow everywhere. Two of the four treat -3 like 3, and one makes all negative
-    scores equal."""
+    """keeps_the_order: the function has to grow everywhere. Two of the four treat -3 like 3, and one makes all
+    negative scores equal."""
     assert_true(word_in(student, "keeps_the_order") == "exp", "keeps_the_order is not right.")
 
 
@@ -491,11 +536,10 @@ def test_softmax_survives_large_logits(student, rng):
     """
     for scale, dtype in ((1e3, torch.float64), (1e4, torch.float32)):
         logits = normal(rng, 5, 7, scale=scale, dtype=dtype)
-        result = student.softmax(torch.cat([logits, logits.abs() + scale, -logits.abs() - scale]))
+        logits = torch.cat([logits, logits.abs() + scale, -logits.abs() - scale])
+        result = student.softmax(logits, dim=-1)
         assert_finite(result)
-        assert_close(
-            result, torch.softmax(torch.cat([logits, logits.abs() + scale, -logits.abs() - scale]), -1), **SINGLE
-        )
+        assert_close(result, torch.softmax(logits, -1), **SINGLE)
 
 
 @exercise("softmax", weight=2)
@@ -507,7 +551,7 @@ def test_each_row_has_its_own_maximum(student, rng):
     """
     logits = normal(rng, 6, 6)  # as many rows as classes, so that a maximum along the wrong axis has the right shape
     levels = torch.as_tensor(rng.permutation(np.arange(6)) * 2000.0 - 5000.0)
-    result = student.softmax(logits + levels[:, None])
+    result = student.softmax(logits + levels[:, None], dim=-1)
     assert_finite(result)
     assert_close(result, torch.softmax(logits, -1), **SINGLE)
 
@@ -572,7 +616,8 @@ def test_no_logarithm_of_zero(student, rng):
     logits[torch.arange(4), torch.as_tensor(rng.integers(0, 5, 4))] = torch.as_tensor(rng.uniform(800, 1e4, 4))
     result = student.log_softmax(logits)
     assert_finite(result)
-    assert_close(result, torch.log_softmax(logits, -1), **SINGLE)
+    expected = torch.log_softmax(logits, -1)
+    assert_one_of(result, expected, -expected)
 
 
 @exercise("log_softmax")
@@ -581,28 +626,23 @@ def test_log_softmax_survives_large_logits(student, rng):
     exponentiating."""
     logits = normal(rng, 5, 5)
     levels = torch.as_tensor(rng.permutation(np.arange(5)) * 4000.0 - 8000.0)
-    result = student.log_softmax(logits + levels[:, None])
-    assert_finite(result)
-    assert_close(result, torch.log_softmax(logits, -1), **SINGLE)
     wide = normal(rng, 5, 7, scale=1e4, dtype=torch.float32)
-    assert_close(student.log_softmax(wide), torch.log_softmax(wide, -1), **SINGLE)
+    for given, expected in (
+        (logits + levels[:, None], torch.log_softmax(logits, -1)),
+        (wide, torch.log_softmax(wide, -1)),
+    ):
+        result = student.log_softmax(given)
+        assert_finite(result)
+        assert_one_of(result, expected, -expected)
 
 
 @exercise("log_softmax")
 def test_log_softmax_along_any_axis(student, rng):
     """`dim` names the axis of the classes: exp of the result sums to 1 along it, for any axis."""
-    logits = normal(rng, 3, 4, 5, scale=2.0)
-    for dim in (0, 1, 2, -1, -2, -3):
-        assert_close(
-            student.log_softmax(logits, dim),
-            torch.log_softmax(logits, dim),
-            **SINGLE,
-            what=f"log_softmax along axis {dim}",
-        )
-    square = normal(rng, 4, 4)
-    assert_close(
-        student.log_softmax(square, dim=0), torch.log_softmax(square, 0), **SINGLE, what="log_softmax along axis 0"
-    )
+    logits, square = normal(rng, 3, 4, 5, scale=2.0), normal(rng, 4, 4)
+    for values, dim in ((logits, 0), (logits, 1), (logits, 2), (logits, -1), (logits, -2), (logits, -3), (square, 0)):
+        expected = torch.log_softmax(values, dim)
+        assert_one_of(student.log_softmax(values, dim=dim), expected, -expected, what=f"log_softmax along axis {dim}")
 
 
 @exercise("log_softmax")
@@ -614,7 +654,7 @@ def test_gradient_of_log_softmax(student, rng):
         _, (gradient,) = student.value_and_grad(student.log_softmax, logits, upstream=upstream)
         assert_finite(gradient, what="the gradient")
         expected = upstream - torch.softmax(logits, -1) * upstream.sum(dim=-1, keepdim=True)
-        assert_close(gradient, expected, **SINGLE, what="the gradient with respect to the logits")
+        assert_one_of(gradient, expected, -expected, what="the gradient with respect to the logits")
 
 
 @exercise("log_softmax")
@@ -649,7 +689,7 @@ def test_sigmoid_survives_large_numbers(student, rng):
         z = torch.cat([z, -z])
         result = student.sigmoid(z)
         assert_finite(result)
-        assert_close(result, torch.sigmoid(z), **SINGLE)
+        assert_one_of(result, torch.sigmoid(z), torch.sigmoid(-z))
 
 
 @exercise("sigmoid")
@@ -662,7 +702,8 @@ def test_gradient_of_sigmoid(student, rng):
     z = torch.cat([normal(rng, 6, scale=2.0), torch.tensor([0.0, 1000.0, -1000.0, 40.0, -40.0])])
     _, (gradient,) = student.value_and_grad(student.sigmoid, z, upstream=torch.ones_like(z))
     assert_finite(gradient, what="the gradient")
-    assert_close(gradient, torch.sigmoid(z) * torch.sigmoid(-z), **SINGLE, what="the gradient")
+    expected = torch.sigmoid(z) * torch.sigmoid(-z)
+    assert_one_of(gradient, expected, -expected, what="the gradient")
 
 
 @exercise("sigmoid")
@@ -684,7 +725,7 @@ def test_sigmoid_far_in_the_tail(student, rng):
     assert_close(as_tensor(student.sigmoid(z)) / torch.sigmoid(z), torch.ones(5), **SINGLE, what="the relative size")
 
 
-@exercise("sigmoid")
+@exercise("sigmoid", weight=0.5)
 def test_sigmoid_leaves_its_argument(student, rng):
     """z is the same after the call as before."""
     z = normal(rng, 10, scale=2.0)
@@ -710,8 +751,10 @@ def test_common_vector_changes_nothing(student, rng):
     """Adding the same vector to both classes changes no probability, so it does not change theta_plus: that is the
     redundancy of two vectors."""
     theta_1, theta_2, common = integers(rng, 1, 9, 4), integers(rng, -9, -1, 4), integers(rng, 5, 40, 4)
+    original = as_tensor(student.binary_weights(theta_1, theta_2))
+    assert_proportional(original, theta_1 - theta_2, what="theta_plus")
     shifted = student.binary_weights(theta_1 + common, theta_2 + common)
-    assert_close(shifted, theta_1 - theta_2, **SINGLE, what="theta_plus after the shift")
+    assert_close(shifted, original, **SINGLE, what="theta_plus after the shift")
 
 
 @exercise("binary_weights")
@@ -723,12 +766,12 @@ def test_swapping_the_classes(student, rng):
         as_tensor(student.binary_weights(theta_1, theta_2)),
         as_tensor(student.binary_weights(theta_2, theta_1)),
     )
-    assert_close(there + back, torch.zeros(5), **SINGLE, what="theta_plus plus theta_plus of the swapped classes")
-    assert_close(back, theta_2 - theta_1, **SINGLE, what="theta_plus of the swapped classes")
+    assert_proportional(there, theta_1 - theta_2, what="theta_plus")
+    assert_close(there, -back, **SINGLE, what="theta_plus, compared with minus that of the swapped classes,")
     assert_close(student.binary_weights(theta_1, theta_1), torch.zeros(5), **SINGLE, what="theta_plus of equal classes")
 
 
-@exercise("binary_weights")
+@exercise("binary_weights", weight=0.5)
 def test_binary_weights_leave_their_arguments(student, rng):
     """Both vectors are the same after the call as before: `theta_1 -= theta_2` would change the caller's weights."""
     theta_1, theta_2 = integers(rng, 1, 9, 4), integers(rng, -9, -1, 4)
@@ -756,9 +799,10 @@ def test_many_samples_do_not_underflow(student, rng):
     """The product of thousands of probabilities is below the smallest float and becomes 0, so its logarithm is
     -inf: take the logarithms first and add them up."""
     p, labels = probabilities(rng, 3000, 4), torch.as_tensor(rng.integers(0, 4, 3000))
-    result = student.log_likelihood(p, labels)
+    result = as_tensor(student.log_likelihood(p, labels)).sum()
     assert_finite(result)
-    assert_close(result, p.gather(1, labels[:, None]).log().sum(), **SINGLE)
+    total = float(p.gather(1, labels[:, None]).log().sum())
+    assert_one_of(result, total, -total, total / 3000, -total / 3000)
 
 
 @exercise("log_likelihood")
@@ -769,7 +813,8 @@ def test_row_and_label_belong_together(student, rng):
     p = torch.where(torch.eye(5, dtype=torch.bool), p, p * 0.1)  # far from symmetric
     labels = torch.as_tensor((np.arange(5) + rng.integers(1, 5)) % 5)
     expected = sum(math.log(p[i, labels[i]]) for i in range(5))
-    assert_close(student.log_likelihood(p, labels), expected, **SINGLE)
+    result = as_tensor(student.log_likelihood(p, labels)).sum()
+    assert_one_of(result, expected, -expected, expected / 5, -expected / 5)
 
 
 @exercise("log_likelihood")
@@ -778,18 +823,14 @@ def test_likelihood_is_a_sum(student, rng):
     that was certain, with probability 1, adds nothing."""
     p, labels = probabilities(rng, 6, 3), torch.as_tensor(rng.integers(0, 3, 6))
     once = float(p[torch.arange(6), labels].log().sum())
-    assert_close(
-        student.log_likelihood(torch.cat([p, p]), torch.cat([labels, labels])),
-        2 * once,
-        **SINGLE,
-        what="every sample twice",
-    )
+    twice = student.log_likelihood(torch.cat([p, p]), torch.cat([labels, labels]))
+    assert_one_of(twice, 2 * once, -2 * once, what="the result with every sample twice")
     certain = torch.tensor([[0.0, 1.0, 0.0]], dtype=torch.float64)
     extended = student.log_likelihood(torch.cat([p, certain]), torch.cat([labels, torch.tensor([1])]))
-    assert_close(extended, once, **SINGLE, what="with a certain sample added")
+    assert_one_of(extended, once, -once, what="the result with a certain sample added")
 
 
-@exercise("log_likelihood")
+@exercise("log_likelihood", weight=0.5)
 def test_log_likelihood_leaves_its_arguments(student, rng):
     """Probabilities and labels are the same after the call as before."""
     p, labels = probabilities(rng, 6, 3), torch.as_tensor(rng.integers(0, 3, 6))
@@ -825,7 +866,8 @@ def test_finite_for_extreme_logits(student, rng):
     logits[0], labels[0] = torch.tensor([1e4, -1e4, 0.0, 0.0]), 1  # at least one confident mistake
     result = student.negative_log_likelihood(logits, labels)
     assert_finite(result)
-    assert_close(result, F.cross_entropy(logits, labels), **SINGLE)
+    mean = float(F.cross_entropy(logits, labels))
+    assert_one_of(result, mean, -mean, 9 * mean, -9 * mean)
 
 
 @exercise("negative_log_likelihood")
@@ -836,7 +878,8 @@ def test_each_row_uses_its_own_label(student, rng):
     logits = logits + 4 * torch.eye(5, dtype=torch.float64)  # right for the own label, wrong for the others
     shift = int(rng.integers(1, 5))
     for target in (labels, (labels + shift) % 5):
-        assert_close(student.negative_log_likelihood(logits, target), F.cross_entropy(logits, target), **SINGLE)
+        mean = float(F.cross_entropy(logits, target))
+        assert_one_of(student.negative_log_likelihood(logits, target), mean, -mean, 5 * mean, -5 * mean)
 
 
 @exercise("negative_log_likelihood")
@@ -852,14 +895,14 @@ def test_equal_logits_cost_log_of_classes(student, rng):
 
 @exercise("negative_log_likelihood", weight=2)
 def test_gradient_of_the_loss(student, rng):
-    """Autograd can differentiate the loss, and the gradient with respect to the logits is (P - Y) / N, finite for
+    """Autograd can differentiate the loss, and the gradient with respect to the logits points along P - Y, finite for
     extreme logits too. Conversions (`.detach()`, `.item()`, NumPy) cut it off."""
     for scale in (1.0, 1e4):
         logits, labels = normal(rng, 6, 4, scale=scale), torch.as_tensor(rng.integers(0, 4, 6))
+        labels[0] = logits[0].argmin()  # at least one mistake, so that the gradient is not zero
         _, (gradient,) = student.value_and_grad(student.negative_log_likelihood, logits, labels)
-        assert_finite(gradient, what="the gradient")
-        expected = (torch.softmax(logits, -1) - F.one_hot(labels, 4)) / 6
-        assert_close(gradient, expected, **SINGLE, what="the gradient with respect to the logits")
+        expected = torch.softmax(logits, -1) - F.one_hot(labels, 4)
+        assert_proportional(gradient, expected, what="the gradient with respect to the logits")
 
 
 @exercise("negative_log_likelihood")
@@ -879,9 +922,9 @@ def test_counts_the_mistakes(student, rng):
     labels = torch.as_tensor(rng.integers(0, 10, 23))
     wrong = torch.zeros(23, dtype=torch.int64)
     wrong[torch.as_tensor(rng.permutation(23)[: int(rng.integers(2, 9))])] = 1
-    assert_equal(student.zero_one_loss((labels + wrong) % 10, labels), int(wrong.sum()))
-    assert_equal(student.zero_one_loss(labels, labels), 0, what="the loss of perfect predictions")
-    assert_equal(student.zero_one_loss((labels + 3) % 10, labels), 23, what="the loss when all are wrong")
+    assert_equal(student.zero_one_loss((labels + wrong) % 10, labels), wrong.sum())
+    assert_equal(student.zero_one_loss(labels, labels), torch.tensor(0), what="the loss of perfect predictions")
+    assert_equal(student.zero_one_loss((labels + 3) % 10, labels), torch.tensor(23), what="the loss when all are wrong")
 
 
 @exercise("zero_one_loss")
@@ -890,7 +933,7 @@ def test_every_mistake_costs_one(student, rng):
     difference means nothing."""
     labels = torch.as_tensor(rng.integers(3, 7, 12))
     distance = torch.tensor([3, -3, 2, -2, 0, 0, 1, -1, 3, 0, -1, 2])
-    assert_equal(student.zero_one_loss(labels + distance, labels), 9)
+    assert_one_of(student.zero_one_loss(labels + distance, labels), 9, 9 / 12)
 
 
 @exercise("zero_one_loss")
@@ -900,7 +943,7 @@ def test_zero_one_loss_is_a_sum_of_integers(student, rng):
     labels = torch.as_tensor(rng.integers(0, 5, 16))
     predictions = torch.where(torch.arange(16) % 3 == 0, (labels + 1) % 5, labels)
     result = student.zero_one_loss(torch.cat([predictions] * 2), torch.cat([labels] * 2))
-    assert_equal(result, 12, what="the loss of 32 predictions")
+    assert_one_of(result, 12, 20, what="the loss of 32 predictions")  # 20 are right: that is for the first test
     kind = as_tensor(result).dtype
     assert_true(
         not kind.is_floating_point, f"The count is {kind}, expected a whole number: sum the booleans themselves."
@@ -925,11 +968,13 @@ def test_half_the_sum_of_squares(student, rng):
 
 @exercise("squared_error")
 def test_squared_error_is_a_sum(student, rng):
-    """The loss is a SUM over the samples: seeing every sample twice doubles it."""
+    """The loss is a SUM over the samples: seeing every sample three times makes it three times as large."""
     predictions, targets = normal(rng, 5, 2), normal(rng, 5, 2)
-    once = 0.5 * float(((predictions - targets) ** 2).sum())
-    twice = student.squared_error(torch.cat([predictions] * 3), torch.cat([targets] * 3))
-    assert_close(twice, 3 * once, **SINGLE, what="the loss of every sample seen three times")
+    total = 0.5 * float(((predictions - targets) ** 2).sum())
+    once = student.squared_error(predictions, targets)
+    assert_true(float(as_tensor(once).abs().sum()) > 1e-3 * total, "The loss is zero although no prediction is right.")
+    thrice = student.squared_error(torch.cat([predictions] * 3), torch.cat([targets] * 3))
+    assert_close(thrice, 3 * as_tensor(once), **SINGLE, what="the loss of every sample seen three times")
 
 
 @exercise("squared_error")
@@ -939,8 +984,8 @@ def test_squared_error_is_a_gaussian_likelihood(student, rng):
     targets, first, second = normal(rng, 6, 3), normal(rng, 6, 3, scale=2.0), normal(rng, 6, 3)
     gaussian = torch.distributions.Normal(targets, torch.ones(6, 3))
     expected = float(gaussian.log_prob(second).sum() - gaussian.log_prob(first).sum())
-    difference = float(student.squared_error(first, targets)) - float(student.squared_error(second, targets))
-    assert_close(difference, expected, **SINGLE, what="the difference of two losses")
+    losses = [as_tensor(student.squared_error(predictions, targets)) for predictions in (first, second)]
+    assert_close(losses[0] - losses[1], expected, **SINGLE, what="the difference of two losses")
 
 
 @exercise("squared_error")
@@ -951,11 +996,10 @@ def test_shapes_have_to_match(student, rng):
     """
     student.raises(ValueError, student.squared_error, normal(rng, 5, 1), normal(rng, 5))
     student.raises(ValueError, student.squared_error, normal(rng, 5, 2), normal(rng, 1, 2))
-    predictions, targets = normal(rng, 4, 1), normal(rng, 4, 1)  # and shapes that agree are not
-    assert_close(student.squared_error(predictions, targets), 0.5 * ((predictions - targets) ** 2).sum(), **SINGLE)
+    assert_finite(student.squared_error(normal(rng, 4, 1), normal(rng, 4, 1)))  # shapes that agree are not
 
 
-@exercise("squared_error")
+@exercise("squared_error", weight=0.5)
 def test_squared_error_leaves_its_arguments(student, rng):
     """Predictions and targets are the same after the call as before."""
     predictions, targets = normal(rng, 4, 3), normal(rng, 4, 3)
@@ -1000,26 +1044,31 @@ def test_follows_the_closed_form(student, rng):
 
 @exercise("gradient_descent")
 def test_trajectory_begins_at_the_start(student, rng):
-    """The trajectory has steps + 1 entries: entry 0 is the start itself, the last one is theta after the last
-    update. With 0 steps only the start is left."""
+    """The trajectory has steps + 1 entries: entry 0 is the start itself, the last one is theta after the last update.
+    With 0 steps only the start is left."""
     start = normal(rng, 2) + 5.0
-    for steps in (0, 1, 4):
-        result = student.gradient_descent(gradient_of(torch.ones_like, start), start, 0.5, steps)
-        expected = torch.stack([start - 0.5 * k for k in range(steps + 1)])
-        assert_close(result, expected, **SINGLE, what=f"the trajectory of {steps} steps")
+    for steps in (4, 1, 0):
+        result = as_tensor(student.gradient_descent(gradient_of(torch.ones_like, start), start, 0.5, steps))
+        assert_shape(result, (steps + 1, 2), what=f"the trajectory of {steps} steps")
+        assert_close(result[0], start, **SINGLE, what=f"entry 0 of the trajectory of {steps} steps")
+        moved = (result[1:] - result[:-1]).abs()  # whether it moves up or down is the business of another test
+        assert_close(
+            moved, torch.full((steps, 2), 0.5), **SINGLE, what="the distance between neighbours on the trajectory"
+        )
 
 
 @exercise("gradient_descent")
 def test_trajectory_entries_are_separate(student, rng):
-    """Each entry of the trajectory keeps its own theta, and the start is left as it was. `theta -= ...` rewrites
-    one tensor again and again, so that all entries end up equal to the last one."""
+    """Each entry of the trajectory keeps its own theta, and the start is left as it was. `theta -= ...` rewrites one
+    tensor again and again, so that all entries end up equal to the last one."""
     start = normal(rng, 4) + 3.0
     kept = student.keep(start)
-    result = student.gradient_descent(gradient_of(torch.clone, start), kept, 0.25, 3)
-    assert_close(result, torch.stack([start * 0.75**k for k in range(4)]), **SINGLE, what="the trajectory")
-    assert_equal(
-        student.fetch(kept), start, what="the start after the call", hint="Write theta = theta - ..., a new tensor."
-    )
+    result = as_tensor(student.gradient_descent(gradient_of(torch.clone, start), kept, 0.25, 3))
+    what, hint = "the start after the call", "Write theta = theta - ..., which makes a new tensor."
+    assert_equal(student.fetch(kept), start, what=what, hint=hint)
+    assert_true(result.ndim == 2 and len(result) > 1, "Expected a trajectory with one row for each theta.")
+    distances = (result[1:] - result[:-1]).abs().amax(dim=1)
+    assert_true(bool((distances > 1e-6).all()), "Neighbours on the trajectory are equal, although theta moves. " + hint)
 
 
 @exercise("gradient_descent")
@@ -1032,22 +1081,22 @@ def test_gradient_is_asked_once_a_step(student, rng):
         asked.append(theta)
         return a @ theta
 
-    result = student.gradient_descent(gradient_of(gradient, start), start, 0.5, 5)
+    student.gradient_descent(gradient_of(gradient, start), start, 0.5, 5)
     assert_true(len(asked) == 5, f"5 steps ask for 5 gradients; the function was called {len(asked)} times.")
-    step = torch.eye(2, dtype=torch.float64) - 0.5 * a
-    expected = torch.stack([torch.linalg.matrix_power(step, k) @ start for k in range(6)])
-    assert_close(torch.stack(asked), expected[:-1], **SINGLE, what="the points at which the gradient was asked")
-    assert_close(result, expected, **SINGLE, what="the trajectory")
+    down, up = (torch.eye(2, dtype=torch.float64) - sign * 0.5 * a for sign in (1, -1))
+    paths = [torch.stack([torch.linalg.matrix_power(m, k) @ start for k in range(5)]) for m in (down, up)]
+    assert_one_of(torch.stack(asked), *paths, what="the list of points at which the gradient was asked")
 
 
 @exercise("gradient_descent")
 def test_parameters_of_any_shape(student, rng):
     """theta may be a matrix or a single number; the trajectory has shape (steps + 1, *start.shape)."""
     for shape, dtype in (((2, 3), torch.float64), ((), torch.float64), ((1,), torch.float32)):
-        start = normal(rng, *shape, dtype=dtype) + 2
+        start = normal(rng, *shape, dtype=dtype).abs() + 2
         result = student.gradient_descent(gradient_of(lambda theta: 2 * theta, start), start, 0.25, 3)
         assert_shape(result, (4, *shape), what="the trajectory")
-        assert_close(result, torch.stack([start * 0.5**k for k in range(4)]), **SINGLE, what="the trajectory")
+        # The sign is the business of another test.
+        assert_one_of(as_tensor(result)[-1], start * 0.5**3, start * 1.5**3, what="the last entry of the trajectory")
 
 
 @exercise("gradient_descent")
@@ -1092,13 +1141,12 @@ def test_gradient_matches_autograd(student, rng):
 
 @exercise("softmax_regression_gradient")
 def test_gradient_is_a_mean_over_samples(student, rng):
-    """The loss is a MEAN, so its gradient is divided by N too: seeing every sample three times changes nothing.
-    Divide by the number of samples, not by the number of classes or entries."""
+    """The loss is a MEAN, so its gradient is divided by N too: seeing every sample three times changes nothing."""
     x, weights, labels = normal(rng, 4, 3), normal(rng, 3, 5), torch.as_tensor(rng.integers(0, 5, 4))
-    result = student.softmax_regression_gradient(torch.cat([x] * 3), torch.cat([labels] * 3), weights)
-    assert_close(
-        result, oracle_gradient(x, labels, weights), **SINGLE, what="the gradient of every sample seen three times"
-    )
+    once = as_tensor(student.softmax_regression_gradient(x, labels, weights))
+    assert_proportional(once, oracle_gradient(x, labels, weights), what="the gradient")
+    thrice = student.softmax_regression_gradient(torch.cat([x] * 3), torch.cat([labels] * 3), weights)
+    assert_close(thrice, once, **SINGLE, what="the gradient of every sample seen three times")
 
 
 @exercise("softmax_regression_gradient")
@@ -1107,9 +1155,12 @@ def test_gradient_uses_probabilities(student, rng):
     entries of P - Y add up to 0 in each row, and so do those of the gradient."""
     x, weights, labels = normal(rng, 8, 3), normal(rng, 3, 4, scale=2.0), torch.as_tensor(rng.integers(0, 4, 8))
     result = as_tensor(student.softmax_regression_gradient(x, labels, weights))
-    assert_shape(result, (3, 4))
-    assert_close(result.sum(dim=1), torch.zeros(3), rtol=0, atol=1e-5, what="the sum of each row of the gradient")
-    assert_close(result, oracle_gradient(x, labels, weights), **SINGLE)
+    assert_true(sorted(result.shape) == [3, 4], f"The gradient has shape {tuple(result.shape)}, expected (3, 4).")
+    result = result if result.shape == (3, 4) else result.T
+    size = float(result.abs().max())
+    what = "the sum of each row of the gradient"
+    assert_close(result.sum(dim=1), torch.zeros(3), rtol=0, atol=1e-4 * size + 1e-9, what=what)
+    assert_proportional(result, oracle_gradient(x, labels, weights), what="the gradient")
 
 
 @exercise("softmax_regression_gradient")
@@ -1118,7 +1169,8 @@ def test_classes_that_do_not_occur(student, rng):
     weights, not the largest label plus one."""
     x, weights = normal(rng, 6, 3), normal(rng, 3, 5)
     labels = torch.as_tensor(rng.integers(0, 2, 6))
-    assert_close(student.softmax_regression_gradient(x, labels, weights), oracle_gradient(x, labels, weights), **SINGLE)
+    result = student.softmax_regression_gradient(x, labels, weights)
+    assert_proportional(result, oracle_gradient(x, labels, weights), what="the gradient")
 
 
 @exercise("softmax_regression_gradient")
@@ -1126,12 +1178,13 @@ def test_gradient_for_large_logits(student, rng):
     """Large weights give large logits, and exp of them overflows: use the stable softmax."""
     x, weights = normal(rng, 6, 3), normal(rng, 3, 4, scale=2e3)
     labels = torch.as_tensor(rng.integers(0, 4, 6))
+    labels[0] = (x[0] @ weights).argmin()  # at least one mistake, so that the gradient is not zero
     result = student.softmax_regression_gradient(x, labels, weights)
-    assert_finite(result)
-    assert_close(result, oracle_gradient(x, labels, weights), **SINGLE)
+    assert_finite(result, what="the gradient")
+    assert_proportional(result, oracle_gradient(x, labels, weights), what="the gradient")
 
 
-@exercise("softmax_regression_gradient")
+@exercise("softmax_regression_gradient", weight=0.5)
 def test_gradient_leaves_its_arguments(student, rng):
     """x, labels and weights are the same after the call as before, and float64 inputs give float64 accuracy."""
     x, weights, labels = normal(rng, 6, 3), normal(rng, 3, 4), torch.as_tensor(rng.integers(0, 4, 6))
@@ -1148,28 +1201,50 @@ def drawn_seed(rng):
     return int(rng.integers(1, 2**31))
 
 
+def batches_of(student, size, batch_size, source):
+    """The batches of one epoch as tensors."""
+    batches = student.minibatches(size, batch_size, source)
+    assert_true(
+        isinstance(batches, Handle | list | tuple),
+        "minibatches returned no iterator over tensors of indices (is a `yield` or `return` missing?).",
+    )
+    return [as_tensor(batch, "a batch") for batch in batches]
+
+
 def epoch_of(student, size, batch_size, source):
-    """The batches of one epoch as lists of integers."""
-    batches = [as_tensor(batch, "a batch") for batch in student.minibatches(size, batch_size, source)]
+    """The batches of one epoch as lists of numbers."""
+    batches = batches_of(student, size, batch_size, source)
     for batch in batches:
         assert_true(batch.ndim == 1, f"A batch has shape {tuple(batch.shape)}, expected one axis: the indices.")
-        assert_true(
-            not batch.dtype.is_floating_point and batch.dtype != torch.bool,
-            f"A batch is {batch.dtype}, expected integers: they are used as indices.",
-        )
     return [batch.tolist() for batch in batches]
+
+
+def assert_all_different(batches, size):
+    """A guard for tests about the order: as many different indices as samples."""
+    indices = [index for batch in batches for index in batch]
+    assert_true(
+        len(indices) == len(set(indices)) == size,
+        f"An epoch of {size} samples has {len(indices)} indices, {len(set(indices))} of them different.",
+    )
 
 
 @exercise("minibatches", weight=2)
 def test_every_index_once(student, rng):
-    """Together the batches of an epoch contain every index 0 .. size-1 exactly once. Indices drawn anew for each
-    batch occur twice or never."""
-    for size, batch_size in ((12, 4), (50, 7), (9, 1)):
-        indices = [
-            i for batch in epoch_of(student, size, batch_size, generator(student, drawn_seed(rng))) for i in batch
-        ]
-        assert_equal(
-            sorted(indices), list(range(size)), what=f"the sorted indices of size {size}, batches of {batch_size}"
+    """Together the batches of an epoch contain every index 0 .. size-1 exactly once. Indices drawn anew for each batch
+    occur twice or never."""
+    for size, batch_size in ((12, 4), (56, 7), (9, 1)):
+        for batch in batches_of(student, size, batch_size, generator(student, drawn_seed(rng))):
+            kind = batch.dtype
+            assert_true(
+                not kind.is_floating_point and kind != torch.bool,
+                f"A batch is {kind}, expected integers: they are used as indices.",
+            )
+        batches = epoch_of(student, size, batch_size, generator(student, drawn_seed(rng)))
+        assert_all_different(batches, size)
+        indices = [index for batch in batches for index in batch]
+        assert_true(
+            min(indices) == 0 and max(indices) == size - 1,
+            f"The indices for {size} samples run from {min(indices)} to {max(indices)}.",
         )
 
 
@@ -1180,7 +1255,10 @@ def test_sizes_of_the_batches(student, rng):
     for size, batch_size in ((10, 4), (12, 4), (3, 8), (7, 7), (5, 1)):
         sizes = [len(batch) for batch in epoch_of(student, size, batch_size, generator(student, drawn_seed(rng)))]
         expected = [batch_size] * (size // batch_size) + ([size % batch_size] if size % batch_size else [])
-        assert_equal(sizes, expected, what=f"the batch sizes for size {size}, batches of {batch_size}")
+        assert_true(
+            sizes == expected,
+            f"For {size} samples and a batch size of {batch_size}, the batches have {sizes} indices.",
+        )
 
 
 @exercise("minibatches", weight=2)
@@ -1191,7 +1269,7 @@ def test_indices_are_shuffled(student, rng):
     # deviation 2.9 and its largest value in 100,000 shuffles 25. Unshuffled samples give 108. Beyond 60 lie 17 standard
     # deviations: no false alarms.
     batches = epoch_of(student, 120, 10, generator(student, drawn_seed(rng)))
-    assert_equal(sorted(i for batch in batches for i in batch), list(range(120)), what="the sorted indices")
+    assert_all_different(batches, 120)
     together = sum(i + 1 in batch for batch in batches for i in batch)
     assert_true(
         together < 60, "Most neighbours of the data set share a batch: shuffle the indices before cutting them up."
@@ -1200,41 +1278,39 @@ def test_indices_are_shuffled(student, rng):
 
 @exercise("minibatches")
 def test_each_epoch_is_shuffled_anew(student, rng):
-    """A second epoch with the same generator has another order. Seeding inside the function gives the same batches
-    in every epoch."""
-    # Two shuffles of 60 indices agree by chance with probability 1 / 60!, about 1e-82.
+    """A second epoch with the same generator has another order. Seeding inside the function gives the same batches in
+    every epoch."""
+    # Two shuffles of 64 indices agree by chance with probability 1 / 64!, about 1e-89.
     source = generator(student, drawn_seed(rng))
-    first, second = epoch_of(student, 60, 8, source), epoch_of(student, 60, 8, source)
+    first, second = epoch_of(student, 64, 8, source), epoch_of(student, 64, 8, source)
+    assert_all_different(first, 64)
     assert_true(first != second, "Two epochs with one generator gave the same batches.")
-    everything = list(range(60))
-    for batches in (first, second):
-        assert_equal(sorted(i for batch in batches for i in batch), everything, what="the sorted indices")
 
 
 @exercise("minibatches")
 def test_generator_decides_the_order(student, rng):
-    """The order comes from the generator that is passed in: the same seed gives the same batches whatever else
-    draws random numbers, and another seed gives others. Without a generator, torch's global one decides."""
+    """The order comes from the generator that is passed in: the same seed gives the same batches whatever else draws
+    random numbers, and another seed gives others. Without a generator, torch's global one decides."""
     seed = drawn_seed(rng)
     student.seed(1)
-    first = epoch_of(student, 40, 6, generator(student, seed))
+    first = epoch_of(student, 40, 8, generator(student, seed))
+    assert_all_different(first, 40)
     student.seed(2)
     assert_true(
-        first == epoch_of(student, 40, 6, generator(student, seed)),
+        first == epoch_of(student, 40, 8, generator(student, seed)),
         "Two generators with the same seed gave different batches: draw with `generator=generator`.",
     )
     assert_true(
-        first != epoch_of(student, 40, 6, generator(student, seed + 1)),
+        first != epoch_of(student, 40, 8, generator(student, seed + 1)),
         "Generators with different seeds gave the same batches.",
     )
     student.seed(seed % 1000)
-    without = epoch_of(student, 40, 6, None)
+    without = epoch_of(student, 40, 8, None)
     student.seed(seed % 1000)
     assert_true(
-        without == epoch_of(student, 40, 6, None),
+        without == epoch_of(student, 40, 8, None),
         "With generator=None the same torch.manual_seed gave different batches: use torch's own random numbers.",
     )
-    assert_equal(sorted(i for batch in first for i in batch), list(range(40)), what="the sorted indices")
 
 
 def blobs(rng, size, centres):
@@ -1256,21 +1332,39 @@ def with_ones(x):
     return torch.cat([x, x.new_ones(len(x), 1)], dim=1)
 
 
+def new_model(student, features, classes, bias=True):
+    model = student.SoftmaxRegression(features, classes, bias)
+    assert_true(isinstance(model, Handle), "SoftmaxRegression(...) does not give an object: it should be a class.")
+    return model
+
+
+def weights_of(model, features, bias=True):
+    """The weights of a model, whatever it calls them: read off its logits at 0 and at the unit vectors. (D + bias,
+    C)"""
+    logits = as_tensor(model.logits(torch.cat([torch.eye(features), torch.zeros(1, features)])), "the logits")
+    assert_true(
+        logits.ndim == 2 and len(logits) == features + 1,
+        f"The logits of {features + 1} inputs have shape {tuple(logits.shape)}, expected one row for each input.",
+    )
+    constant = logits[-1:]
+    return torch.cat([logits[:-1] - constant, constant]) if bias else logits[:-1]
+
+
 @exercise("SoftmaxRegression", weight=2)
 def test_full_batch_fit_matches_gradient_descent(student, rng):
-    """With one batch for the whole data set, fit is plain gradient descent on the mean loss, from zero weights:
-    the logits afterwards, and the loss BEFORE each update, follow from the formula. A wrong learning rate, a sum
-    instead of a mean, or a bias that is missing or not trained show here."""
+    """With one batch for the whole data set, fit is plain gradient descent on the mean loss: the logits
+    afterwards, and the loss BEFORE each update, follow from the formula. A wrong learning rate, a sum instead of a
+    mean, or a bias that is missing or not trained show here."""
     for features, classes in ((3, 4), (2, 2)):
         x, labels = normal(rng, 18, features, dtype=torch.float32) + 0.5, labels_of_all_classes(rng, 18, classes)
-        zero = torch.zeros(features + 1, classes, dtype=torch.float64)
-        weights, losses = descend(with_ones(x), labels, zero, 0.3, 8)
-        model = student.SoftmaxRegression(features, classes)
+        model = new_model(student, features, classes)
+        weights, losses = descend(with_ones(x), labels, weights_of(model, features), 0.3, 8)
         result = model.fit(x, labels, learning_rate=0.3, epochs=8, batch_size=18, generator=generator(student, 0))
-        assert_shape(result, (8,), what="the list of losses", hint="One loss for each epoch.")
-        assert_close(result, losses, **SINGLE, what="the losses of the epochs")
         probe = normal(rng, 6, features, dtype=torch.float32)
-        assert_close(model.logits(probe), with_ones(probe).double() @ weights, **SINGLE, what="the logits after fit")
+        what = "the matrix of logits after fit"
+        assert_close(model.logits(probe), with_ones(probe).double() @ weights, **SINGLE, what=what)
+        assert_shape(result, (8,), what="the list of losses", hint="One loss for each epoch.")
+        assert_close(result, losses, **SINGLE, what="the list of losses")
 
 
 @exercise("SoftmaxRegression")
@@ -1278,52 +1372,48 @@ def test_untrained_model_is_undecided(student, rng):
     """Before training all weights are zero: logits (N, C) are zero and every class has probability 1/C, in rows
     that sum to 1."""
     for features, classes, bias in ((4, 3, True), (2, 5, False)):
-        model, x = student.SoftmaxRegression(features, classes, bias), normal(rng, 7, features, dtype=torch.float32)
-        assert_close(model.logits(x), torch.zeros(7, classes), **SINGLE, what="the logits")
-        assert_close(model.predict_proba(x), torch.full((7, classes), 1 / classes), **SINGLE, what="the probabilities")
+        model, x = new_model(student, features, classes, bias), normal(rng, 7, features, dtype=torch.float32)
+        assert_close(model.logits(x), torch.zeros(7, classes), **SINGLE, what="the matrix of logits")
+        expected = torch.full((7, classes), 1 / classes)
+        assert_close(model.predict_proba(x), expected, **SINGLE, what="the matrix of probabilities")
 
 
 @exercise("SoftmaxRegression")
 def test_probabilities_and_predictions_agree(student, rng):
     """predict_proba is the softmax of the logits along the classes, and predict names the class with the largest
     logit, one integer a sample."""
-    model = student.SoftmaxRegression(3, 4)
+    model = new_model(student, 3, 4)
     x, labels = normal(rng, 24, 3, dtype=torch.float32), labels_of_all_classes(rng, 24, 4)
-    weights, _ = descend(with_ones(x), labels, torch.zeros(4, 4, dtype=torch.float64), 0.5, 4)
     model.fit(x, labels, learning_rate=0.5, epochs=4, batch_size=24, generator=generator(student, 0))
-    logits = with_ones(x).double() @ weights
-    probabilities, predictions = model.predict_proba(x), model.predict(x)
-    assert_close(probabilities, torch.softmax(logits, -1), **SINGLE, what="the probabilities")
+    logits = as_tensor(model.logits(x), "the matrix of logits")
+    assert_shape(logits, (24, 4), what="the matrix of logits")
+    assert_true(float(logits.std(dim=0).min()) > 1e-4, "The logits do not depend on the inputs.")
+    assert_close(model.predict_proba(x), torch.softmax(logits, -1), **SINGLE, what="the matrix of probabilities")
     top = logits.topk(2, dim=1).values
     clear = top[:, 0] - top[:, 1] > 1e-4  # rows without a near tie, where rounding cannot decide
-    assert_shape(predictions, (24,), what="the predictions")
-    assert_equal(as_tensor(predictions)[clear], logits.argmax(dim=1)[clear], what="the predicted classes")
+    predictions = model.predict(x)
+    assert_shape(predictions, (24,), what="the list of predictions", hint="One class for each sample.")
+    assert_equal(as_tensor(predictions)[clear], logits.argmax(dim=1)[clear], what="the list of predictions")
 
 
 @exercise("SoftmaxRegression", weight=2)
 def test_batches_within_an_epoch(student, rng):
-    """Each batch causes one update with the mean gradient of the batch, the short last batch too, and the loss of
-    an epoch is the mean over all SAMPLES: a batch of 2 counts half as much as a batch of 4."""
+    """Each batch causes one update with the mean gradient of the batch, the short last batch too, and the loss of an
+    epoch is the mean over all SAMPLES: a batch of 2 counts half as much as a batch of 4."""
     # All samples are equal, so every order gives the same updates and the run can be computed exactly.
-    point, label = normal(rng, 1, 2, dtype=torch.float32), torch.as_tensor(rng.integers(0, 3, 1))
-    weights, losses = torch.zeros(3, 3, dtype=torch.float64), []
+    point, label = normal(rng, 1, 2, dtype=torch.float32) + 1, torch.as_tensor(rng.integers(0, 3, 1))
+    model = new_model(student, 2, 3, bias=False)
+    weights, losses = weights_of(model, 2, bias=False), []
     for _ in range(3):
         parts = []
         for size in (4, 4, 2):
-            weights, (loss,) = descend(with_ones(point), label, weights, 0.4, 1)
+            weights, (loss,) = descend(point, label, weights, 0.4, 1)
             parts.append(size * loss)
         losses.append(sum(parts) / 10)
-    model = student.SoftmaxRegression(2, 3)
-    result = model.fit(
-        point.repeat(10, 1),
-        label.repeat(10),
-        learning_rate=0.4,
-        epochs=3,
-        batch_size=4,
-        generator=generator(student, 1),
-    )
-    assert_close(model.logits(point), with_ones(point).double() @ weights, **SINGLE, what="the logits after fit")
-    assert_close(result, losses, **SINGLE, what="the losses of the epochs")
+    options = {"learning_rate": 0.4, "epochs": 3, "batch_size": 4, "generator": generator(student, 1)}
+    result = model.fit(point.repeat(10, 1), label.repeat(10), **options)
+    assert_close(model.logits(point), point.double() @ weights, **SINGLE, what="the matrix of logits after fit")
+    assert_close(result, losses, **SINGLE, what="the list of losses")
 
 
 @exercise("SoftmaxRegression", weight=2)
@@ -1337,11 +1427,11 @@ def test_separates_classes_with_a_bias(student, rng):
     centres = torch.stack([2 * direction, 8 * direction, 14 * direction])
     x, labels = blobs(rng, 240, centres)
     test_x, test_labels = blobs(rng, 600, centres)
-    model = student.SoftmaxRegression(2, 3)
+    model = new_model(student, 2, 3)
     source = generator(student, drawn_seed(rng))
     losses = as_tensor(model.fit(x / 4, labels, learning_rate=0.5, epochs=60, batch_size=24, generator=source))
     predictions = model.predict(test_x / 4)
-    assert_shape(predictions, (600,), what="the predictions", hint="One class for each sample.")
+    assert_shape(predictions, (600,), what="the list of predictions", hint="One class for each sample.")
     accuracy = float((as_tensor(predictions) == test_labels).double().mean())
     assert_true(
         accuracy >= 0.97, f"Only {accuracy:.0%} of 600 new points are classified correctly, expected at least 97%."
@@ -1354,31 +1444,49 @@ def test_model_without_bias(student, rng):
     """With bias=False there is no constant feature: at x = 0 all logits are 0 even after training, and the weights
     follow gradient descent on x alone."""
     x, labels = normal(rng, 20, 3, dtype=torch.float32) + 1.0, labels_of_all_classes(rng, 20, 3)
-    weights, _ = descend(x, labels, torch.zeros(3, 3, dtype=torch.float64), 0.3, 6)
-    model = student.SoftmaxRegression(3, 3, bias=False)
+    model = new_model(student, 3, 3, bias=False)
+    weights, _ = descend(x, labels, weights_of(model, 3, bias=False), 0.3, 6)
     model.fit(x, labels, learning_rate=0.3, epochs=6, batch_size=20, generator=generator(student, 0))
-    assert_close(model.logits(torch.zeros(2, 3)), torch.zeros(2, 3), **SINGLE, what="the logits at x = 0")
-    assert_close(model.logits(x), x.double() @ weights, **SINGLE, what="the logits after fit")
+    what = "the matrix of logits at x = 0"
+    assert_close(model.logits(torch.zeros(2, 3)), torch.zeros(2, 3), **SINGLE, what=what)
+    assert_close(model.logits(x), x.double() @ weights, **SINGLE, what="the matrix of logits after fit")
 
 
 @exercise("SoftmaxRegression")
-def test_fit_goes_on_and_reports(student, rng):
-    """A second call of fit goes on from the present weights instead of starting again, and on_epoch(epoch, loss)
-    is called after each epoch, counted from 0, with the loss that the list gets. The data are left as they were."""
+def test_fit_goes_on(student, rng):
+    """A second call of fit goes on from the present weights instead of starting again, and the data are left as they
+    were: 4 epochs and then 3 more are the same as 7."""
     x, labels = normal(rng, 12, 2, dtype=torch.float32), labels_of_all_classes(rng, 12, 3)
-    weights, losses = descend(with_ones(x), labels, torch.zeros(3, 3, dtype=torch.float64), 0.5, 7)
-    kept, calls = student.keep(x), []
-    model = student.SoftmaxRegression(2, 3)
-    options = {"learning_rate": 0.5, "batch_size": 12, "generator": generator(student, 0)}
-    first = model.fit(
-        kept, labels, epochs=4, on_epoch=lambda epoch, loss: calls.append((int(epoch), float(loss))), **options
+    kept, options = student.keep(x), {"learning_rate": 0.5, "batch_size": 12}
+    model, other = new_model(student, 2, 3), new_model(student, 2, 3)
+    state = weights_of(model, 2)
+    together = as_tensor(other.fit(x, labels, epochs=7, generator=generator(student, 0), **options))
+    assert_true(len(together) == 7 and float(together[-1]) < float(together[0]), "The loss does not fall in 7 epochs.")
+    first = as_tensor(model.fit(kept, labels, epochs=4, generator=generator(student, 0), **options))
+    second = as_tensor(model.fit(kept, labels, epochs=3, generator=generator(student, 1), **options))
+    assert_equal(student.fetch(kept), x, what="the input after fit")
+    if float((weights_of(new_model(student, 2, 3), 2) - state).abs().max()) < 1e-6:  # not a random start
+        apart = torch.cat([first, second])
+        assert_close(apart, together, **SINGLE, what="the list of losses of 4 epochs and then 3 more")
+    assert_true(
+        float(second[0]) < float(first[0]), "The second call of fit begins with the loss of an untrained model."
     )
-    second = model.fit(kept, labels, epochs=3, **options)
-    assert_close(list(first) + list(second), losses, **SINGLE, what="the losses of 4 epochs and then 3 more")
-    assert_close(model.logits(x), with_ones(x).double() @ weights, **SINGLE, what="the logits after both calls")
-    assert_equal([epoch for epoch, _ in calls], [0, 1, 2, 3], what="the epochs that on_epoch was told")
-    assert_close([loss for _, loss in calls], losses[:4], **SINGLE, what="the losses that on_epoch was told")
-    assert_equal(student.fetch(kept), x, what="the inputs after fit")
+
+
+@exercise("SoftmaxRegression")
+def test_on_epoch_is_called(student, rng):
+    """on_epoch(epoch, loss) is called once after each epoch, epochs counted from 0, with the loss that the list
+    gets."""
+    x, labels, calls = normal(rng, 12, 2, dtype=torch.float32), labels_of_all_classes(rng, 12, 3), []
+
+    def on_epoch(epoch, loss):
+        calls.append((float(as_array(epoch, "the epoch")), float(as_array(loss, "the loss"))))
+
+    options = {"learning_rate": 0.5, "epochs": 4, "batch_size": 5, "generator": generator(student, 0)}
+    losses = new_model(student, 2, 3).fit(x, labels, on_epoch=on_epoch, **options)
+    epochs = [int(epoch) for epoch, _ in calls]
+    assert_true(epochs == [0, 1, 2, 3], f"In a run of 4 epochs on_epoch was called with the epochs {epochs}.")
+    assert_close([loss for _, loss in calls], losses, **SINGLE, what="the list of losses that on_epoch was told")
 
 
 @exercise("SoftmaxRegression")
@@ -1389,10 +1497,10 @@ def test_fit_is_reproducible(student, rng):
     seed, logits = drawn_seed(rng), []
     for global_seed, own_seed in ((1, seed), (2, seed), (1, seed + 1)):
         student.seed(global_seed)
-        model = student.SoftmaxRegression(3, 3)
+        model = new_model(student, 3, 3)
         model.fit(x, labels, learning_rate=0.5, epochs=3, batch_size=7, generator=generator(student, own_seed))
         logits.append(as_tensor(model.logits(x)))
-    assert_close(logits[1], logits[0], **SINGLE, what="the logits of a second model trained with the same seed")
+    assert_close(logits[1], logits[0], **SINGLE, what="the matrix of logits of a second model with the same seed")
     # Orders that differ change the logits by about 1e-2; the chance that two shuffles of 30 agree is 1 / 30!.
     assert_true(
         float((logits[2] - logits[0]).abs().max()) > 1e-5,
@@ -1402,14 +1510,17 @@ def test_fit_is_reproducible(student, rng):
 
 @exercise("SoftmaxRegression")
 def test_weights_take_over_the_dtype(student, rng):
-    """With float64 inputs the weights become float64 and the result has its accuracy: no matrix product of two
-    dtypes, and no rounding of the inputs to float32."""
+    """With float64 inputs the weights become float64 and the result has its accuracy: no matrix product of two dtypes,
+    and no rounding of the inputs to float32."""
     x, labels = normal(rng, 15, 3), labels_of_all_classes(rng, 15, 3)
-    weights, losses = descend(with_ones(x), labels, torch.zeros(4, 3, dtype=torch.float64), 0.5, 5)
-    model = student.SoftmaxRegression(3, 3)
-    result = model.fit(x, labels, learning_rate=0.5, epochs=5, batch_size=15, generator=generator(student, 0))
-    assert_close(model.logits(x), with_ones(x) @ weights, **DOUBLE, what="the logits after fit")
-    assert_close(result, losses, **DOUBLE, what="the losses of the epochs")
+    model = new_model(student, 3, 3)
+    start = weights_of(model, 3)
+    model.fit(x, labels, learning_rate=0.5, epochs=5, batch_size=15, generator=generator(student, 0))
+    with_bias, _ = descend(with_ones(x), labels, start, 0.5, 5)
+    without, _ = descend(x, labels, start[:-1], 0.5, 5)
+    logits = model.logits(x)
+    if not np.allclose(as_array(logits), x @ without, **DOUBLE):  # a missing bias is the business of another test
+        assert_close(logits, with_ones(x) @ with_bias, **DOUBLE, what="the matrix of logits after fit")
 
 
 # ---- L02.14: risk
@@ -1469,7 +1580,8 @@ def test_risk_uses_model_and_labels(student, rng):
 
     model = model_of(lambda inputs: 2 * inputs[:, 0] + 1, 1)
     result = student.empirical_risk(model, loss_of(lambda guess, y: torch.exp(guess) - 3 * y), x, labels)
-    assert_close(result, (torch.exp(2 * x[:, 0] + 1) - 3 * labels).mean(), **SINGLE)
+    losses = torch.exp(2 * x[:, 0] + 1) - 3 * labels
+    assert_one_of(result, losses.mean(), losses.sum())
 
 
 @exercise("empirical_risk")
@@ -1482,9 +1594,9 @@ def test_risk_of_yes_or_no_losses(student, rng):
     rate = float(wrong.double().mean())
     model = model_of(lambda inputs: inputs[:, 0].long(), 1)
     as_booleans = student.empirical_risk(model, loss_of(lambda guess, y: guess != y), x, labels)
-    assert_close(as_booleans, rate, **SINGLE, what="the risk of a boolean loss")
+    assert_one_of(as_booleans, rate, 12 * rate, what="the risk of a boolean loss")
     as_integers = student.empirical_risk(model, loss_of(lambda guess, y: (guess != y).long()), x, labels)
-    assert_close(as_integers, rate, **SINGLE, what="the risk of an integer loss")
+    assert_one_of(as_integers, rate, 12 * rate, what="the risk of an integer loss")
 
 
 @exercise("empirical_risk")
@@ -1516,8 +1628,8 @@ def test_diagnosis_polynomial(student):
 
 @exercise("diagnose")
 def test_diagnosis_slow(student):
-    """diagnosis_slow: with ten classes, guessing costs log 10, about 2.30. The loss is as large on the training data: what
-    does a learning rate that is too small lead to?"""
+    """diagnosis_slow: with ten classes, guessing costs log 10, about 2.30. The loss is as large on the training data:
+    what does a learning rate that is too small lead to?"""
     assert_diagnosis(student, "diagnosis_slow", "underfitting")
 
 
@@ -1550,33 +1662,34 @@ def recipe_in_worker(train, start, batches, momentum=0.0, own_optimizer=False, a
                 for p in parameters:
                     p -= 0.25 * p.grad
 
-    parameters, seen = [value.clone().requires_grad_() for value in start], []
+    parameters, seen, values = [value.clone().requires_grad_() for value in start], [], []
     for p in parameters:
         p.grad = torch.full_like(p, 1000.0)  # left over from whoever used the parameters before
 
     def loss(parameters, batch):
+        value = sum(0.5 * ((p - batch) ** 2).sum() for p in parameters)
         seen.append(batch)
-        return sum(0.5 * ((p - batch) ** 2).sum() for p in parameters)
+        values.append(value.item())
+        return value
 
     optimizer = Optimizer() if own_optimizer else torch.optim.SGD(parameters, lr=0.25, momentum=momentum)
     losses = train(parameters, loss, optimizer, iter(batches) if as_iterator else batches)
     calls = [optimizer.steps, optimizer.cleared] if own_optimizer else None
-    return losses, [p.detach().clone() for p in parameters], seen, calls
+    return losses, [p.detach().clone() for p in parameters], seen, values, calls
 
 
 def run_recipe(student, start, batches, **options):
-    """What the student's train() returned, the parameters after it, the batches that the loss saw, calls made."""
+    """What the student's train() returned, the parameters after it, batches and values of each loss, calls made."""
     return student.remote(recipe_in_worker)(student.train, start, batches.tolist(), **options)
 
 
 def run_oracle(start, batches, momentum=0.0):
-    """The same by hand: the gradient of the loss is p - batch, velocity <- momentum velocity + gradient."""
-    values, velocities, losses = [s.clone() for s in start], [torch.zeros_like(s) for s in start], []
+    """The parameters by hand: the gradient of the loss is p - batch, velocity <- momentum velocity + gradient."""
+    values, velocities = [s.clone() for s in start], [torch.zeros_like(s) for s in start]
     for batch in batches:
-        losses.append(sum(0.5 * float(((v - batch) ** 2).sum()) for v in values))
         velocities = [momentum * u + v - batch for u, v in zip(velocities, values, strict=True)]
         values = [v - 0.25 * u for u, v in zip(velocities, values, strict=True)]
-    return losses, values
+    return values
 
 
 @exercise("train", weight=2)
@@ -1587,33 +1700,33 @@ def test_parameters_after_training(student, rng):
     The order is: clear the gradients, compute the loss, differentiate it, take one step.
     """
     start, batches = [normal(rng, 3), normal(rng, 2, 2)], rng.normal(size=6) + 2
-    _, expected = run_oracle(start, batches)
-    _, parameters, _, _ = run_recipe(student, start, batches)
+    expected = run_oracle(start, batches)
+    _, parameters, *_ = run_recipe(student, start, batches)
     for number, (found, wanted) in enumerate(zip(parameters, expected, strict=True), start=1):
         assert_close(found, wanted, **SINGLE, what=f"parameter {number} after training")
 
 
 @exercise("train", weight=2)
 def test_losses_before_the_update(student, rng):
-    """The list holds one number for each batch: its loss BEFORE the update that it causes. Evaluating the loss
-    again after the step gives smaller numbers that flatter the model."""
+    """The list holds one number for each batch: its loss BEFORE the update that it causes. Evaluating the loss again
+    after the step gives smaller numbers that flatter the model."""
     start, batches = [normal(rng, 4) + 3.0], rng.normal(size=7)
-    expected, _ = run_oracle(start, batches)
-    losses, _, seen, _ = run_recipe(student, start, batches)
+    losses, _, seen, values, _ = run_recipe(student, start, batches)
     assert_shape(losses, (7,), what="the list of losses", hint="One loss for each batch.")
-    assert_close(losses, expected, **SINGLE, what="the losses")
-    assert_true(
-        len(seen) == 7, f"The loss was computed {len(seen)} times for 7 batches; once for each batch is enough."
-    )
+    assert_true(len(seen) >= 7, f"The loss was computed {len(seen)} times for 7 batches.")
+    before = [values[seen.index(batch)] for batch in batches.tolist() if batch in seen]  # the first time it was seen
+    assert_close(losses, before, **SINGLE, what="the list of losses")
+    assert_true(len(seen) == 7, f"The loss was computed {len(seen)} times for 7 batches; once for each is enough.")
 
 
 @exercise("train")
 def test_losses_are_plain_numbers(student, rng):
     """The losses are numbers. A tensor that still carries its gradient keeps the whole computation of its batch in
     memory, for every batch of the run: use `.item()`."""
-    start, batches = [normal(rng, 2)], rng.normal(size=3)
-    losses, _, _, _ = run_recipe(student, start, batches)
-    assert_close(losses, run_oracle(start, batches)[0], **SINGLE, what="the losses")
+    losses, _, _, values, _ = run_recipe(student, [normal(rng, 2)], rng.normal(size=3))
+    assert_shape(losses, (3,), what="the list of losses", hint="One loss for each batch.")
+    assert_true(len(values) >= 3, f"The loss was computed {len(values)} times for 3 batches.")
+    assert_close(as_tensor(losses)[0], values[0], **SINGLE, what="the first loss")
     assert_true(
         not any(isinstance(value, torch.Tensor) and value.requires_grad for value in losses),
         "The losses in the list still carry gradients.",
@@ -1625,9 +1738,9 @@ def test_optimizer_keeps_its_state(student, rng):
     """The optimizer that is passed in does all steps, so that its state (a momentum, say) lives from step to step.
     A new optimizer for each batch forgets it."""
     start, batches = [normal(rng, 3)], rng.normal(size=6) + 2
-    _, expected = run_oracle(start, batches, momentum=0.9)
-    _, parameters, _, _ = run_recipe(student, start, batches, momentum=0.9)
-    assert_close(parameters[0], expected[0], **SINGLE, what="the parameters after training with momentum")
+    expected = run_oracle(start, batches, momentum=0.9)
+    _, parameters, *_ = run_recipe(student, start, batches, momentum=0.9)
+    assert_close(parameters[0], expected[0], **SINGLE, what="the parameter after training with momentum")
 
 
 @exercise("train")
@@ -1635,11 +1748,11 @@ def test_any_optimizer_with_step_and_zero_grad(student, rng):
     """Any object with step() and zero_grad() serves as an optimizer. step() is called once for each batch,
     zero_grad() before each gradient is computed: what is left in the parameters from before must not count."""
     start, batches = [normal(rng, 3)], rng.normal(size=4)
-    _, expected = run_oracle(start, batches)
-    _, parameters, _, (steps, cleared) = run_recipe(student, start, batches, own_optimizer=True)
+    expected = run_oracle(start, batches)
+    _, parameters, _, _, (steps, cleared) = run_recipe(student, start, batches, own_optimizer=True)
     assert_true(steps == 4, f"step() was called {steps} times for 4 batches, expected once for each.")
     assert_true(cleared >= 4, f"zero_grad() was called {cleared} times for 4 batches, expected once for each.")
-    assert_close(parameters[0], expected[0], **SINGLE, what="the parameters after training")
+    assert_close(parameters[0], expected[0], **SINGLE, what="the parameter after training")
 
 
 @exercise("train")
@@ -1647,8 +1760,6 @@ def test_batches_are_used_once_in_order(student, rng):
     """The batches may come from a generator: they can be gone through once, in their order, and their number is
     not known beforehand (no len, no index)."""
     start, batches = [normal(rng, 2)], rng.normal(size=5)
-    expected_losses, expected = run_oracle(start, batches)
-    losses, parameters, seen, _ = run_recipe(student, start, batches, as_iterator=True)
-    assert_close(seen, batches, **SINGLE, what="the batches that the loss saw")
-    assert_close(losses, expected_losses, **SINGLE, what="the losses")
-    assert_close(parameters[0], expected[0], **SINGLE, what="the parameters after training")
+    losses, _, seen, _, _ = run_recipe(student, start, batches, as_iterator=True)
+    assert_close(list(dict.fromkeys(seen)), batches, **SINGLE, what="the list of batches that the loss saw")
+    assert_shape(losses, (5,), what="the list of losses", hint="One loss for each batch.")
