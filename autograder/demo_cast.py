@@ -24,9 +24,9 @@ KINDS: dict[Kind, str] = {
     "partly done": "partly done, and too late",
     "wrong": "wrong in the typical ways",
     "untouched": "handed in as it was handed out",
-    "broken file": "a file cut off, an empty one, a renamed one in an old format, none at all",
-    "accident": "honest accidents: cells deleted, doubled, moved, metadata lost, noise",
-    "hostile": "hostile: they end processes, forge scores, use forbidden calls, attack the pages",
+    "broken file": "broken: a file cut off, empty, in an old format, or not there",
+    "accident": "accidents: cells deleted, doubled or moved, metadata lost, noise",
+    "hostile": "hostile: crashes, forged scores, forbidden calls, scripts",
 }
 NOTEBOOK_FILE = "softmax_regression.ipynb"
 

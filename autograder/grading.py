@@ -1,7 +1,8 @@
 """Submission in, record out: grading one notebook is a function of manifest, suite, submission, seed and limits.
 
-Nothing here knows of databases, schedules or pages. `Examiner` holds what is warm (the zygote and the collected suites) and grades one
-notebook after the other; whatever a submission does, the answer is a complete `NotebookResult`.
+Nothing here knows of databases, schedules or pages. `Examiner` holds what is warm (the zygote and the collected
+suites) and grades one notebook after the other; whatever a submission does, the answer is a complete
+`NotebookResult`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from autograder.judge.suite import Outcome, Suite
 from autograder.record import ExerciseResult, Finding, NotebookResult, Record, Status, TestResult
 from autograder.sandbox.client import SandboxFault, Zygote
 
+NOT_GRADED = "This exercise could not be graded. Your instructor has been told; it does not count against you."
 STATUS_ORDER: tuple[Status, ...] = (
     "grader_error", "forbidden", "crashed", "memory", "timeout", "error", "not_done", "missing", "failed",
 )  # fmt: skip
@@ -48,21 +50,27 @@ class Examiner:
         version: of the hidden suites.
     """
 
-    def __init__(self, zygote: Zygote, suite: Suite, manifests: dict[str, Manifest], seeds: SeedSource, version: str = ""):
+    def __init__(
+        self, zygote: Zygote, suite: Suite, manifests: dict[str, Manifest], seeds: SeedSource, version: str = ""
+    ):
         self.zygote = zygote
         self.suite = suite
         self.manifests = manifests
         self.seeds = seeds
         self.version = version
 
-    def grade(self, notebook: Notebook, path: Path | None, student: str, limits: Limits | None = None) -> NotebookResult:
+    def grade(
+        self, notebook: Notebook, path: Path | None, student: str, limits: Limits | None = None
+    ) -> NotebookResult:
         """Grade one file; None stands for a notebook that was not handed in."""
         manifest = self.manifests[notebook.name]
         submission = read_submission(path, manifest) if path is not None else Submission(readable=False)
         result = self.grade_submission(notebook, submission, student, limits)
         if path is None:
             result.status = "missing"
-            result.findings.append(Finding("missing_notebook", f"The notebook {notebook.name}.ipynb was not handed in."))
+            result.findings.append(
+                Finding("missing_notebook", f"The notebook {notebook.name}.ipynb was not handed in.")
+            )
         return result
 
     def grade_submission(
@@ -84,7 +92,9 @@ class Examiner:
         )
         cells = [c for c in manifest.cells if c.kind in GRADED]
         if not submission.readable:
-            result.exercises = [self._unanswered(notebook, c, "missing", "Nothing could be read for this exercise.") for c in cells]
+            result.exercises = [
+                self._unanswered(notebook, c, "missing", "Nothing could be read for this exercise.") for c in cells
+            ]
             return result
         session = GradingSession(self.zygote, manifest, submission, limits or notebook.limits, self.seeds, student)
         with session:
@@ -108,7 +118,12 @@ class Examiner:
     # -- one entry --------------------------------------------------------------------------------------------
 
     def _grade_entry(
-        self, notebook: Notebook, cell: ManifestCell, session: GradingSession, submission: Submission, result: NotebookResult
+        self,
+        notebook: Notebook,
+        cell: ManifestCell,
+        session: GradingSession,
+        submission: Submission,
+        result: NotebookResult,
     ) -> ExerciseResult:
         if cell.kind == "answer":
             entry = self._unanswered(notebook, cell, "manual", "")
@@ -121,14 +136,18 @@ class Examiner:
         except (GraderFault, SandboxFault) as fault:
             session.close()
             result.findings.append(Finding("grader_fault", f"{cell.name}: {fault}", for_student=False))
-            message = "This exercise could not be graded. Your instructor has been told; it does not count against you."
-            entry = self._unanswered(notebook, cell, "grader_error", message)
+            entry = self._unanswered(notebook, cell, "grader_error", NOT_GRADED)
             entry.source = submission.source(cell.name)
             session.skip(cell)
             return entry
 
     def _judge(
-        self, notebook: Notebook, cell: ManifestCell, session: GradingSession, submission: Submission, result: NotebookResult
+        self,
+        notebook: Notebook,
+        cell: ManifestCell,
+        session: GradingSession,
+        submission: Submission,
+        result: NotebookResult,
     ) -> ExerciseResult:
         stage, outcomes = self._attempt(notebook, cell, session, AS_IS)
         best, used, shadowed = outcomes, AS_IS, stage.shadowed
@@ -158,7 +177,9 @@ class Examiner:
         entry.used_reference_for = session.earlier(cell)
         return entry
 
-    def _attempt(self, notebook: Notebook, cell: ManifestCell, session: GradingSession, variant: str) -> tuple[Stage, list[Outcome]]:
+    def _attempt(
+        self, notebook: Notebook, cell: ManifestCell, session: GradingSession, variant: str
+    ) -> tuple[Stage, list[Outcome]]:
         stage = session.open_stage(cell, variant)
         outcomes = self.suite.run(notebook.name, stage, session)
         if not outcomes:
@@ -168,10 +189,14 @@ class Examiner:
     @staticmethod
     def _explain_variant(cell: ManifestCell, used: str, shadowed: list[str], result: NotebookResult) -> None:
         if used == RESTORED:
-            text = f"An earlier cell gave {', '.join(shadowed)} another meaning; {cell.name} was graded with the usual meaning."
+            names = ", ".join(shadowed)
+            text = f"An earlier cell gave {names} another meaning; {cell.name} was graded with the usual meaning."
             result.findings.append(Finding("shadowed_name", text))
         elif used == HELPERS_FIRST:
-            text = f"{cell.name} uses something that a later cell defines; it was graded with that defined first. Run the notebook from the top to see it fail."
+            text = (
+                f"{cell.name} uses something that a later cell defines; it was graded with that defined first. "
+                "Run the notebook from the top to see it fail."
+            )
             result.findings.append(Finding("out_of_order", text))
 
     def _unanswered(self, notebook: Notebook, cell: ManifestCell, status: Status, message: str) -> ExerciseResult:
@@ -255,9 +280,7 @@ def grade_job(examiner: Examiner, assignment: Assignment, job: Job) -> Record:
     return make_record(assignment, job, results, examiner.zygote.level, examiner.seeds.fingerprint())
 
 
-def make_record(
-    assignment: Assignment, job: Job, results: list[NotebookResult], isolation: str, seed: str
-) -> Record:
+def make_record(assignment: Assignment, job: Job, results: list[NotebookResult], isolation: str, seed: str) -> Record:
     """Put the results of a submission's notebooks together."""
     manual = math.fsum(e.points for r in results for e in r.exercises if e.kind == "answer")
     return Record(
@@ -291,7 +314,7 @@ def faulty_record(assignment: Assignment, manifests: dict[str, Manifest], job: J
                 points=c.points,
                 score=0.0,
                 status="manual" if c.kind == "answer" else "grader_error",
-                message="This exercise could not be graded. Your instructor has been told; it does not count against you.",
+                message=NOT_GRADED,
                 lecture=list(c.lecture),
             )
             for c in manifest.cells

@@ -1,4 +1,5 @@
-"""From a file that was handed in to canonical cells: only sources, found by grade id, and nothing of its metadata is believed.
+"""From a file that was handed in to canonical cells: only sources, found by grade id, and nothing of its metadata is
+believed.
 
 A damaged notebook is read for what is there. What was found is told kindly, as `Finding`s; nothing here raises for
 anything that a file can contain.
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograder.compiler.manifest import Manifest, ManifestCell
+from autograder.compiler.manifest import Manifest, ManifestCell, fingerprint, normalise
 from autograder.record import Finding
 
 MAX_FILE = 64 << 20
@@ -50,12 +51,6 @@ class Submission:
         self.findings.append(Finding(kind, message, for_student))
 
 
-def normalise(source: str) -> str:
-    """A source without the differences that editors make: line ends, trailing blanks, surrounding blank lines."""
-    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join(line.rstrip() for line in lines).strip("\n")
-
-
 def is_untouched(source: str, cell: ManifestCell) -> bool:
     """Whether a student has left the released cell as it was."""
     return normalise(source) == normalise(cell.released)
@@ -85,7 +80,8 @@ def read_bytes(data: bytes, manifest: Manifest, submission: Submission | None = 
     except (ValueError, RecursionError) as error:
         where = f" (near character {error.pos} of {len(data)})" if isinstance(error, json.JSONDecodeError) else ""
         return _unreadable(
-            submission, f"the file is not a notebook: its JSON is broken{where}. It may have been cut off while it was copied"
+            submission,
+            f"the file is not a notebook: its JSON is broken{where}. It may have been cut off while it was copied",
         )
     cells = _cells_of(notebook)
     if cells is None:
@@ -145,6 +141,7 @@ class _Matcher:
         self.submission = submission
         self.graded = {c.grade_id: c for c in manifest.cells if c.kind in GRADED}
         self.known = {c.grade_id: c for c in manifest.cells}
+        self.passages = set(manifest.passages)
         self.order = list(self.graded)
         self.by_definition = {name: c for c in manifest.cells if c.kind in ("exercise", "quiz") for name in c.defines}
         self.found: dict[str, list[str]] = {}
@@ -160,11 +157,14 @@ class _Matcher:
             if known is None and isinstance(cell.get("id"), str):
                 known = self.known.get(cell["id"])
                 if known is not None and known.grade_id in self.graded:
-                    self._note_once("metadata_lost", "Some cells have lost their grading metadata; they were recognised by their ids.")
+                    self._note_once(
+                        "metadata_lost",
+                        "Some cells have lost their grading metadata; they were recognised by their ids.",
+                    )
             if known is not None and known.grade_id in self.graded:
                 self._take(known, cell, source, metadata)
                 seen = max(seen, self.order.index(known.grade_id) + 1)
-            elif known is None and cell.get("cell_type") == "code" and source.strip():
+            elif known is None and cell.get("cell_type") == "code" and fingerprint(source) not in self.passages:
                 loose.append((seen, source))
         self._adopt(loose)
         self._finish()
@@ -172,19 +172,24 @@ class _Matcher:
     def _take(self, known: ManifestCell, cell: dict[str, Any], source: str, metadata: dict[str, Any]) -> None:
         kind = cell.get("cell_type")
         if kind != known.cell_type:
-            self.submission.note("cell_type", f"The cell of {known.name} was a {kind} cell; its text was read as {known.cell_type}.")
+            self.submission.note(
+                "cell_type", f"The cell of {known.name} was a {kind} cell; its text was read as {known.cell_type}."
+            )
         self._compare_metadata(known, metadata)
         self.found.setdefault(known.grade_id, []).append(source)
 
     def _compare_metadata(self, known: ManifestCell, metadata: dict[str, Any]) -> None:
         if not metadata:
             return
-        expected: dict[str, Any] = {
+        by_kind: dict[str, dict[str, Any]] = {
             "exercise": {"grade": False, "solution": True, "locked": False, "task": False},
             "quiz": {"grade": True, "solution": True, "locked": False, "task": False, "points": known.points},
             "answer": {"grade": True, "solution": True, "locked": False, "task": False, "points": known.points},
-        }[known.kind]
-        changed = [key for key in _CHECKED_METADATA if key in metadata and key in expected and metadata[key] != expected[key]]
+        }
+        expected = by_kind[known.kind]
+        changed = [
+            key for key in _CHECKED_METADATA if key in metadata and key in expected and metadata[key] != expected[key]
+        ]
         if changed:
             self.submission.note(
                 "metadata_changed",
@@ -201,7 +206,9 @@ class _Matcher:
             if missing:
                 for grade_id in missing:
                     name = self.graded[grade_id].name
-                    self.submission.note("recognised", f"The cell of {name} had lost its grade id and was recognised by what it defines.")
+                    self.submission.note(
+                        "recognised", f"The cell of {name} had lost its grade id and was recognised by what it defines."
+                    )
                     self.found[grade_id] = [source]
             elif definitions := definitions_of(source):
                 self.extra.append((position, definitions))
@@ -219,10 +226,14 @@ class _Matcher:
                 continue
             written = [s for s in sources if s.strip() and not is_untouched(s, cell)] or sources[:1]
             if len(sources) > 1:
-                submission.note("duplicated_cell", f"The cell of {cell.name} is there {len(sources)} times; all were run, in order.")
+                submission.note(
+                    "duplicated_cell", f"The cell of {cell.name} is there {len(sources)} times; all were run, in order."
+                )
             submission.cells[cell.name] = written
         names = [self.graded[g].name for g in self.order]
-        submission.extras = [(names[position] if position < len(names) else "", source) for position, source in self.extra]
+        submission.extras = [
+            (names[position] if position < len(names) else "", source) for position, source in self.extra
+        ]
 
     def _note_once(self, kind: str, message: str) -> None:
         if all(f.kind != kind for f in self.submission.findings):
@@ -266,7 +277,9 @@ def definitions_of(source: str) -> str:
     for node in tree.body:
         keep = isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            keep = not any(isinstance(n, ast.Call | ast.Await | ast.ListComp | ast.GeneratorExp) for n in ast.walk(node.value)) or isinstance(node.value, ast.Lambda)
+            keep = not any(
+                isinstance(n, ast.Call | ast.Await | ast.ListComp | ast.GeneratorExp) for n in ast.walk(node.value)
+            ) or isinstance(node.value, ast.Lambda)
         if keep:
             decorators = getattr(node, "decorator_list", [])
             first = min([node.lineno, *(d.lineno for d in decorators)])
@@ -287,7 +300,9 @@ def find_notebook(folder: Path, name: str, only: bool) -> tuple[Path | None, lis
     """
     exact = folder / f"{name}.ipynb"
     if folder.is_symlink() or folder.parent.is_symlink():
-        return None, [Finding("link", "The folder that was handed in is a link to another place; links are not followed.")]
+        return None, [
+            Finding("link", "The folder that was handed in is a link to another place; links are not followed.")
+        ]
     if exact.is_symlink():
         return None, [Finding("link", f"{name}.ipynb is a link to another place; links are not followed.")]
     if exact.is_file():
@@ -295,7 +310,9 @@ def find_notebook(folder: Path, name: str, only: bool) -> tuple[Path | None, lis
     if not folder.is_dir():
         return None, []
     others = sorted(p for p in folder.glob("*.ipynb") if p.is_file() and not p.is_symlink())
-    alike = [p for p in others if name in p.stem.lower().replace(" ", "_").replace("-", "_")] or (others if only else [])
+    alike = [p for p in others if name in p.stem.lower().replace(" ", "_").replace("-", "_")] or (
+        others if only else []
+    )
     if not alike:
         return None, []
     chosen = max(alike, key=lambda p: (p.stat().st_mtime, p.name))

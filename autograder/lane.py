@@ -1,8 +1,9 @@
-"""A lane: one judging process with its own warm zygote, which grades submissions that the driver hands it, one after the other.
+"""A lane: one judging process with its own warm zygote, which grades submissions that the driver hands it, one after
+the other.
 
-Started by `autograder.schedule` as ``python -m autograder.lane``; reads one JSON job a line on standard input, and answers with
-one JSON line each. The driver holds no torch, no student code and no hidden test; a lane that dies costs one submission, which
-is tried again in a fresh lane.
+Started by `autograder.schedule` as ``python -m autograder.lane``; reads one JSON job a line on standard input, and
+answers with one JSON line each. The driver holds no torch, no student code and no hidden test; a lane that dies costs
+one submission, which is tried again in a fresh lane.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Any
 from autograder.curriculum import Limits, load_curriculum
 from autograder.errors import CourseError
 from autograder.grading import Examiner, Job, grade_job
-from autograder.preparation import load_prepared, with_examiner
 from autograder.judge.seeds import SeedSource
+from autograder.preparation import load_prepared, with_examiner
 from autograder.record import Finding
 
 

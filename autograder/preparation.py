@@ -50,7 +50,9 @@ def prepare(curriculum: Curriculum, assignment: Assignment, folder: Path) -> Pre
     """
     for notebook in assignment.notebooks:
         if not notebook.suite.exists():
-            raise CourseError(f"{notebook.suite.relative_to(curriculum.root)} is missing: {notebook.name} cannot be graded")
+            raise CourseError(
+                f"{notebook.suite.relative_to(curriculum.root)} is missing: {notebook.name} cannot be graded"
+            )
     manifests = {n.name: build_notebook(n, curriculum).manifest for n in assignment.notebooks}
     for name, manifest in manifests.items():
         (folder / f"{name}.manifest.json").write_text(manifest.to_json(), encoding="utf-8")
@@ -73,7 +75,8 @@ def with_examiner(prepared: Prepared, level: str, seeds: SeedSource, work: Calla
     """Start a zygote, collect the suites and call `work`.
 
     Raises:
-        CourseError: the machine offers less isolation than `level`. GraderFault, SandboxFault: something of ours failed.
+        CourseError: the machine offers less isolation than `level`. GraderFault, SandboxFault: something of ours
+        failed.
     """
     with Zygote(prepared.library, level, prepared.warm) as zygote:
         return with_suite(

@@ -1,6 +1,8 @@
-"""``pytest autograder/hidden_tests/01_… --submission NOTEBOOK.ipynb``: the hidden suites under pytest's own command line.
+"""``pytest autograder/hidden_tests/01_… --submission NOTEBOOK.ipynb``: the hidden suites under pytest's own command
+line.
 
-Registered by autograder/hidden_tests/conftest.py. The same files, sandbox and rules as `course grade`; only the scheduling differs.
+Registered by autograder/hidden_tests/conftest.py. The same files, sandbox and rules as `course grade`; only the
+scheduling differs.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ class _Reporting(Suite):
             reports = outcome.reports or [_explained(item, outcome)]
             for report in reports:
                 if report.failed:
-                    report.longrepr = f"{outcome.result.title}\n{outcome.result.status}: {outcome.result.message}\n{outcome.fault}"
+                    report.longrepr = (
+                        f"{outcome.result.title}\n{outcome.result.status}: {outcome.result.message}\n{outcome.fault}"
+                    )
                 item.ihook.pytest_runtest_logreport(report=report)
             item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return outcomes

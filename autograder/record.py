@@ -1,7 +1,7 @@
 """The result of grading one submission: plain data, one JSON document, complete whatever the code did.
 
-A `Record` holds one `NotebookResult` per notebook of the assignment, which holds one `ExerciseResult` per exercise, quiz
-and written answer, which holds one `TestResult` per hidden test.
+A `Record` holds one `NotebookResult` per notebook of the assignment, which holds one `ExerciseResult` per exercise,
+quiz and written answer, which holds one `TestResult` per hidden test.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A grading run: what was handed in, what of it still has to be graded, and where each record goes.
 
-The record file is the commit point: it is written whole or not at all, and everything else (results.json, gradebook, notebooks to
-look at) can be made again from it. A run that was killed goes on where it stopped, because what has a record of the same file,
-release, suite and seed is not graded again.
+The record file is the commit point: it is written whole or not at all, and everything else (results.json, gradebook,
+notebooks to look at) can be made again from it. A run that was killed goes on where it stopped, because what has a
+record of the same file, release, suite and seed is not graded again.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def read_receipts(submitted: Path, assignment: str, timezone: str) -> dict[str, 
         rows = csv.DictReader(file)
         missing = {"student", "assignment", "received"} - set(rows.fieldnames or ())
         if missing:
-            raise CourseError(f"{path} has no column {', '.join(sorted(missing))}; expected student,assignment,received")
+            raise CourseError(
+                f"{path} has no column {', '.join(sorted(missing))}; expected student,assignment,received"
+            )
         return {
             row["student"]: parse_time(row["received"], timezone).isoformat()
             for row in rows
@@ -102,7 +104,8 @@ def _sha256(path: str | None) -> str:
 
 
 def is_current(record: Record, job: Job, prepared: Prepared, seeds: SeedSource) -> bool:
-    """Whether a record was made from the same files by the same release, suite and seed, and the grader was not at fault."""
+    """Whether a record was made from the same files by the same release, suite and seed, and the grader was not at
+    fault."""
     by_name = {n.name: n for n in record.notebooks}
     if record.seed != seeds.fingerprint() or set(by_name) != set(prepared.manifests):
         return False
@@ -142,14 +145,17 @@ def run_lock(out: Path, assignment: Assignment) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise CourseError(f"another `course grade {assignment.name}` is writing to {out}; wait for it to end") from None
+            raise CourseError(
+                f"another `course grade {assignment.name}` is writing to {out}; wait for it to end"
+            ) from None
         yield
 
 
 def to_grade(
     out: Path, jobs: list[Job], prepared: Prepared, seeds: SeedSource, again: bool
 ) -> tuple[list[Job], dict[str, Record]]:
-    """Split jobs into those that have to be graded (with their attempt number) and the current records of the others."""
+    """Split jobs into those that have to be graded (with their attempt number) and the current records of the
+    others."""
     left: list[Job] = []
     done: dict[str, Record] = {}
     for job in jobs:

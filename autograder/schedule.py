@@ -1,7 +1,7 @@
 """Grading many submissions on all cores of a machine: lanes, retries, and records in the order in which they are done.
 
-The driver only moves JSON. A lane that dies or hangs is replaced, and its submission tried once more; if that fails too, the submission
-gets a record that says so, and the run goes on.
+The driver only moves JSON. A lane that dies or hangs is replaced, and its submission tried once more; if that fails
+too, the submission gets a record that says so, and the run goes on.
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ def grade_all(
                 record: Record | None = None
                 if not line:
                     if not started_at_all:
-                        raise GraderFault("the grader's judge process ended before it was ready; its message stands above")
+                        raise GraderFault(
+                            "the grader's judge process ended before it was ready; its message stands above"
+                        )
                     record = give_up_or_retry(lane, "the judge process ended while it graded this submission, twice")
                 else:
                     answer = json.loads(line)

@@ -1,12 +1,13 @@
 """Trying the graders: a test suite that is itself tested.
 
-For every notebook: the solution gets full marks on many seeds, the untouched release gets zero with kind messages, every named
-misconception is rejected by the test that names it (and by the message it promises), every alternative solution gets full marks.
+For every notebook: the solution gets full marks on many seeds, the untouched release gets zero with kind messages,
+every named misconception is rejected by the test that names it (and by the message it promises), every alternative
+solution gets full marks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from autograder.grading import Examiner
 from autograder.intake import Submission
 from autograder.judge.seeds import SeedSource
 from autograder.record import ExerciseResult, NotebookResult
+
+Complain = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,9 @@ def read_examples(path: Path) -> list[Example]:
         meta = cell.metadata
         if cell.cell_type != "code" or not cell.source.strip() or not ({"wrong", "right"} & set(meta)):
             if cell.cell_type == "code" and cell.source.strip() and number > 0:
-                raise CourseError(f"{path.name}, cell {number + 1}: add wrong=\"exercise\" or right=\"exercise\" to its header")
+                raise CourseError(
+                    f'{path.name}, cell {number + 1}: add wrong="exercise" or right="exercise" to its header'
+                )
             continue
         wrong = "wrong" in meta
         exercise = str(meta["wrong" if wrong else "right"])
@@ -83,7 +88,9 @@ def read_examples(path: Path) -> list[Example]:
 
 def solved_submission(manifest: Manifest, **replaced: str) -> Submission:
     """The solved notebook as a submission, with some answers replaced."""
-    cells = {c.name: [replaced.get(c.name, c.solved)] for c in manifest.cells if c.kind in ("exercise", "quiz", "answer")}
+    cells = {
+        c.name: [replaced.get(c.name, c.solved)] for c in manifest.cells if c.kind in ("exercise", "quiz", "answer")
+    }
     return Submission(cells=cells)
 
 
@@ -144,16 +151,18 @@ def _why(entry: ExerciseResult) -> str:
     return f"{test.name}: {test.status}, {test.message}" if test is not None else entry.status
 
 
-def _check_release(examiner: Examiner, notebook: Notebook, manifest: Manifest, complain) -> None:  # type: ignore[no-untyped-def]
+def _check_release(examiner: Examiner, notebook: Notebook, manifest: Manifest, complain: Complain) -> None:
     result = examiner.grade_submission(notebook, released_submission(manifest), "untouched")
     if result.score != 0:
         complain(f"the untouched release gets {result.score:g} points")
     for entry in result.exercises:
-        if entry.status != "not_done" or "not done yet" not in entry.message.lower() and entry.kind != "answer":
-            complain(f"the untouched {entry.name} is called {entry.status!r} ({entry.message!r}) and not kindly 'not done yet'")
+        if entry.status != "not_done" or ("not done yet" not in entry.message.lower() and entry.kind != "answer"):
+            complain(
+                f"the untouched {entry.name} is called {entry.status!r} ({entry.message!r}), not kindly 'not done yet'"
+            )
 
 
-def _check_counts(examples: list[Example], graded: list[ManifestCell], complain) -> None:  # type: ignore[no-untyped-def]
+def _check_counts(examples: list[Example], graded: list[ManifestCell], complain: Complain) -> None:
     for cell in graded:
         if cell.kind != "exercise":
             continue
@@ -163,7 +172,9 @@ def _check_counts(examples: list[Example], graded: list[ManifestCell], complain)
             complain(f"{cell.name} has {wrong} misconceptions and {right} alternatives; at least 3 and 2 are asked for")
 
 
-def _try_example(examiner: Examiner, notebook: Notebook, manifest: Manifest, example: Example, report: Report, complain) -> None:  # type: ignore[no-untyped-def]
+def _try_example(
+    examiner: Examiner, notebook: Notebook, manifest: Manifest, example: Example, report: Report, complain: Complain
+) -> None:
     label = f"{example.exercise}/{example.name}"
     submission = solved_submission(manifest, **{example.exercise: example.source})
     # Only this exercise is judged: earlier ones stand there as the reference in any case.
@@ -185,7 +196,8 @@ def _try_example(examiner: Examiner, notebook: Notebook, manifest: Manifest, exa
                 complain(f"{label}: status {wanted} was expected, found {entry.status}")
         elif wanted not in {t.name.split("[")[0] for t in failed.values()} | set(failed):
             known = any(t.name.split("[")[0] == wanted for t in entry.tests)
-            complain(f"{label}: {wanted} {'accepts it' if known else 'is not a test of this exercise'}; failed: {sorted(failed)}")
+            verdict = "accepts it" if known else "is not a test of this exercise"
+            complain(f"{label}: {wanted} {verdict}; failed: {sorted(failed)}")
     said = " ".join([entry.message, *(f"{t.title} {t.message} {t.hint}" for t in failed.values())])
     if example.says and example.says.lower() not in said.lower():
         complain(f"{label}: no message says {example.says!r}; they say: {said[:300]}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from autograder.curriculum import Assignment, Curriculum, load_curriculum
+from autograder.curriculum import Assignment, Curriculum, Notebook, load_curriculum
 from autograder.errors import CourseError
 from autograder.grading import Job
 from autograder.judge.seeds import course_secret
@@ -55,7 +56,9 @@ def _grade_one(curriculum: Curriculum, path: Path, student: str) -> int:
     from autograder.cli.words import print_record
 
     if not path.is_file():
-        raise CourseError(f"{path} is not a file; give a notebook, or the name of an assignment with --submitted and --out")
+        raise CourseError(
+            f"{path} is not a file; give a notebook, or the name of an assignment with --submitted and --out"
+        )
     assignment = _assignment_of(curriculum, path)
     with tempfile.TemporaryDirectory(prefix="course-grade-") as folder:
         prepared = prepare(curriculum, assignment, Path(folder))
@@ -90,10 +93,15 @@ def _assignment_of(curriculum: Curriculum, path: Path) -> Assignment:
 def _recognised(assignment: Assignment, text: str) -> int:
     from autograder.compiler.manifest import build_notebook
 
-    return sum(c.grade_id in text for n in assignment.notebooks for c in build_notebook(n).manifest.cells if c.kind == "exercise")
+    return sum(
+        c.grade_id in text
+        for n in assignment.notebooks
+        for c in build_notebook(n).manifest.cells
+        if c.kind == "exercise"
+    )
 
 
-def _best_match(prepared: Prepared, path: Path):  # type: ignore[no-untyped-def]
+def _best_match(prepared: Prepared, path: Path) -> Notebook:
     from autograder.intake import read_submission
 
     return max(
@@ -129,7 +137,9 @@ def grade_class(
         publisher = _Publisher(curriculum, prepared, out, submitted, database)
         fresh: list[Record] = []
         found = []
-        for record in _with_progress(runs.grade_jobs(prepared, Path(folder), left, seeds, curriculum.isolation, workers), left):
+        for record in _with_progress(
+            runs.grade_jobs(prepared, Path(folder), left, seeds, curriculum.isolation, workers), left
+        ):
             if regrade:
                 before = next((runs.previous(out, j, assignment) for j in left if j.student == record.student), None)
                 found += runs.changes(before, record) if before is not None else []
@@ -150,11 +160,14 @@ def grade_class(
         publisher.close()
         records = sorted([*fresh, *done.values()], key=lambda r: r.student)
     print_table(records, curriculum, ledgers(records, curriculum), console)
-    console.print(f"\nRecords, results.json and gradebook.db are in {out}. Next: course feedback --out {out}; course report --out {out}")
+    console.print(
+        f"\nRecords, results.json and gradebook.db are in {out}. "
+        f"Next: course feedback --out {out}; course report --out {out}"
+    )
     return 0
 
 
-def _with_progress(records, jobs: list[Job]):  # type: ignore[no-untyped-def]
+def _with_progress(records: Iterable[Record], jobs: list[Job]) -> Iterator[Record]:
     """Pass records on, and show how many are done, how fast and how long it will take."""
     columns = (
         TextColumn("grading"),

@@ -1,4 +1,5 @@
-"""`course validate`: solutions get full marks, releases get zero, misconceptions are rejected, alternatives accepted."""
+"""`course validate`: solutions get full marks, releases get zero, misconceptions are rejected, alternatives
+accepted."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,17 @@ from autograder.curriculum import Curriculum, Notebook
 from autograder.errors import CourseError
 
 SCHEMA = 1
+
+
+def normalise(source: str) -> str:
+    """A source without the differences that editors make: line ends, trailing blanks, surrounding blank lines."""
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines).strip("\n")
+
+
+def fingerprint(source: str) -> str:
+    """Tells a released cell from one that a student has written or changed."""
+    return hashlib.sha256(normalise(source).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ class Manifest:
     notebook: str
     release: str  # SHA-256 of the student's .ipynb
     cells: list[ManifestCell]
+    passages: list[str] = field(default_factory=list)  # fingerprints of the released code cells that are not in `cells`
     schema: int = SCHEMA
 
     def to_json(self) -> str:
@@ -68,7 +81,7 @@ class Manifest:
         known = {f.name for f in dataclasses.fields(ManifestCell)}
         try:
             cells = [ManifestCell(**{k: v for k, v in cell.items() if k in known}) for cell in data["cells"]]
-            return cls(data["assignment"], data["notebook"], data["release"], cells)
+            return cls(data["assignment"], data["notebook"], data["release"], cells, data.get("passages", []))
         except (KeyError, TypeError, AttributeError) as error:
             raise CourseError(
                 f"the release manifest is incomplete ({error}); run `course build` to make it again"

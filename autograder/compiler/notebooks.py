@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode, v4
 
-from autograder.compiler.manifest import Built, Manifest, ManifestCell
+from autograder.compiler.manifest import Built, Manifest, ManifestCell, fingerprint
 from autograder.compiler.pieces import check_names, make_piece
 from autograder.compiler.placeholders import Placeholders
 from autograder.compiler.source import Cell, read_source
@@ -28,6 +28,7 @@ def compile_notebook(notebook: Notebook, curriculum: Curriculum | None = None) -
     schemes = {cell.name: cell.source for cell in cells if cell.kind == "scheme"}
     points = {cell.name: cell.points for cell in cells if cell.kind == "exercise"}
     entries: list[ManifestCell] = []
+    passages: list[str] = []
     for piece in pieces:
         if piece.released is None or piece.solved is None:
             continue
@@ -44,6 +45,8 @@ def compile_notebook(notebook: Notebook, curriculum: Curriculum | None = None) -
         position = len(student.cells)
         student.cells.append(_node(cell, released, grade_id, worth))
         solved.cells.append(_node(cell, answer, grade_id, worth))
+        if cell.kind not in MANIFEST_KINDS and cell.cell_type == "code":
+            passages.append(fingerprint(released))
         if cell.kind in MANIFEST_KINDS:
             entries.append(
                 ManifestCell(
@@ -68,7 +71,7 @@ def compile_notebook(notebook: Notebook, curriculum: Curriculum | None = None) -
             )
     student_text, solved_text = dumps(student), dumps(solved)
     release = hashlib.sha256(student_text.encode()).hexdigest()
-    manifest = Manifest(notebook.assignment, notebook.name, release, entries)
+    manifest = Manifest(notebook.assignment, notebook.name, release, entries, passages)
     return Built(notebook, student, solved, manifest, student_text, solved_text)
 
 

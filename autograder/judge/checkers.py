@@ -104,7 +104,7 @@ def assert_close(
             found = found.reshape(wanted.shape)
         else:
             raise Mistake(f"{_capital(what)} has shape {found.shape}, expected {wanted.shape}.{tail}")
-    if found.dtype.kind == "b" and wanted.dtype.kind != "b" or found.dtype.kind not in "biufc":
+    if (found.dtype.kind == "b" and wanted.dtype.kind != "b") or found.dtype.kind not in "biufc":
         raise Mistake(f"{_capital(what)} is {_name(actual)}; numbers were expected.{tail}")
     if _close(found, wanted, rtol, atol):
         return
@@ -132,14 +132,23 @@ def _difference(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], rtol:
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         where = f"entry {list(first)}" if first else "its value"
         text = f"is wrong in {_count(bad)}; {where} was {found[first]:.6g}."
-        if found.ndim == 2 and found.shape[0] == found.shape[1] and found.shape[0] > 1 and _close(found.T, wanted, rtol, atol):
+        if (
+            found.ndim == 2
+            and found.shape[0] == found.shape[1]
+            and found.shape[0] > 1
+            and _close(found.T, wanted, rtol, atol)
+        ):
             return text + " It looks transposed."
         if _close(-found, wanted, rtol, atol):
             return text + " The sign is the wrong way round."
         large = np.abs(wanted) > max(atol, 1e-12)
         if large.any() and found.size > 0:
             ratios = found[large] / wanted[large]
-            if np.isfinite(ratios).all() and np.allclose(ratios, ratios.flat[0], rtol=1e-3) and abs(ratios.flat[0]) > 1e-9:
+            if (
+                np.isfinite(ratios).all()
+                and np.allclose(ratios, ratios.flat[0], rtol=1e-3)
+                and abs(ratios.flat[0]) > 1e-9
+            ):
                 return text + f" It is off by a factor of {ratios.flat[0]:.4g} everywhere."
         if found.size > 1:
             shifts = found - wanted
@@ -164,7 +173,11 @@ def assert_equal(actual: Any, expected: Any, hint: str = "", what: str = "the re
             bad = found != wanted
             raise Mistake(f"{_capital(what)} is wrong in {_count(np.asarray(bad))}.{tail}")
         return
-    if isinstance(actual, torch.Tensor | np.ndarray | np.generic) and np.size(actual) == 1 and isinstance(expected, int | float):
+    if (
+        isinstance(actual, torch.Tensor | np.ndarray | np.generic)
+        and np.size(actual) == 1
+        and isinstance(expected, int | float)
+    ):
         actual = actual.item()
     if isinstance(actual, Handle) or actual != expected:
         raise Mistake(f"{_capital(what)} is {_name(actual)}, which is not right.{tail}")
@@ -183,7 +196,9 @@ def assert_dtype(actual: Any, dtype: torch.dtype, hint: str = "", what: str = "t
     if not isinstance(actual, torch.Tensor | np.ndarray | np.generic):
         raise Mistake(f"{_capital(what)} is {_name(actual)}; a tensor was expected.")
     if dtype_name(actual) != wanted:
-        raise Mistake(f"{_capital(what)} has dtype {dtype_name(actual)}, expected {wanted}." + (f" {hint}" if hint else ""))
+        raise Mistake(
+            f"{_capital(what)} has dtype {dtype_name(actual)}, expected {wanted}." + (f" {hint}" if hint else "")
+        )
 
 
 def assert_finite(actual: Any, hint: str = "", what: str = "the result") -> None:
@@ -206,11 +221,15 @@ def assert_at_least(actual: Any, bound: float, what: str = "the result", hint: s
     """A number reaches a bound that students are told."""
     value = float(as_array(actual, what).reshape(-1)[0]) if np.size(as_array(actual, what)) == 1 else math.nan
     if not value >= bound:
-        raise Mistake(f"{_capital(what)} is {value:.4g}; at least {bound:.4g} was expected." + (f" {hint}" if hint else ""))
+        raise Mistake(
+            f"{_capital(what)} is {value:.4g}; at least {bound:.4g} was expected." + (f" {hint}" if hint else "")
+        )
 
 
 def assert_at_most(actual: Any, bound: float, what: str = "the result", hint: str = "") -> None:
     """A number stays below a bound that students are told."""
     value = float(as_array(actual, what).reshape(-1)[0]) if np.size(as_array(actual, what)) == 1 else math.nan
     if not value <= bound:
-        raise Mistake(f"{_capital(what)} is {value:.4g}; at most {bound:.4g} was expected." + (f" {hint}" if hint else ""))
+        raise Mistake(
+            f"{_capital(what)} is {value:.4g}; at most {bound:.4g} was expected." + (f" {hint}" if hint else "")
+        )

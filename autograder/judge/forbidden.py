@@ -1,8 +1,8 @@
 """Reading a student's source for calls that an exercise forbids, and for ways round the guards.
 
-The worker's guards (`autograder.sandbox.guards`) end an ordinary forbidden call when it happens. This reading, done in the trusted
-process, finds what does not pass by them: the same function in another library, and constructs whose only use in
-a short exercise is to reach a name in disguise.
+The worker's guards (`autograder.sandbox.guards`) end an ordinary forbidden call when it happens. This reading, done
+in the trusted process, finds what does not pass by them: the same function in another library, and constructs whose
+only use in a short exercise is to reach a name in disguise.
 """
 
 from __future__ import annotations
@@ -47,9 +47,12 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 imported[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-                if alias.name in finals or node.module.startswith(_MODULES_THAT_REPEAT) or alias.name in _DISGUISES:
-                    found.append(f"from {node.module} import {alias.name}")
-                elif node.module.split(".")[0] in _DISGUISES:
+                if (
+                    alias.name in finals
+                    or node.module.startswith(_MODULES_THAT_REPEAT)
+                    or alias.name in _DISGUISES
+                    or node.module.split(".")[0] in _DISGUISES
+                ):
                     found.append(f"from {node.module} import {alias.name}")
         elif isinstance(node, ast.Import):
             for alias in node.names:
@@ -69,13 +72,16 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
             found.append(node.id)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
             name = node.args[1] if len(node.args) > 1 else None
-            if not (isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value not in finals | _DISGUISES):
+            if not (
+                isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value not in finals | _DISGUISES
+            ):
                 found.append("getattr with a name that is not allowed here")
     return list(dict.fromkeys(found))
 
 
 def _dotted(node: ast.Attribute) -> str:
-    """``torch.nn.functional.softmax`` for the attribute chain of that text; empty where it does not begin with a name."""
+    """``torch.nn.functional.softmax`` for the attribute chain of that text; empty where it does not begin with a
+    name."""
     parts: list[str] = [node.attr]
     value: ast.expr = node.value
     while isinstance(value, ast.Attribute):

@@ -1,7 +1,7 @@
 """Student objects as a hidden test sees them: proxies of things that live in the sandbox.
 
-Plain data crosses as a copy; everything else stays where it is and is known here by a handle. No method of a student's object
-ever runs in this process.
+Plain data crosses as a copy; everything else stays where it is and is known here by a handle. No method of a
+student's object ever runs in this process.
 """
 
 from __future__ import annotations
@@ -94,10 +94,9 @@ class Student:
     def value_and_grad(
         self, function: Handle, *args: Any, wrt: tuple[int, ...] = (0,), upstream: Any = None, **kwargs: Any
     ) -> tuple[Any, list[Any]]:
-        """Run `function` in the worker and pull `upstream` (default: ones) back to the arguments at the positions `wrt`."""
-        value, gradients = self.call(
-            function._node, args, kwargs, grad={"wrt": list(wrt), "upstream": upstream}
-        )
+        """Run `function` in the worker and pull `upstream` (default: ones) back to the arguments at the positions
+        `wrt`."""
+        value, gradients = self.call(function._node, args, kwargs, grad={"wrt": list(wrt), "upstream": upstream})
         return value, gradients
 
     def keep(self, value: Any) -> Handle:
@@ -121,9 +120,11 @@ class Student:
 
     def seed(self, number: int) -> None:
         """Seed torch, NumPy and `random` in the worker."""
-        self._exchange({"op": "prepare", "seed": int(number), "forbids": []}, [])
+        self._exchange({"op": "prepare", "seed": int(number), "forbids": [], "names": []}, [])
 
-    def raises(self, kinds: type[BaseException] | tuple[type[BaseException], ...], function: Handle, *args: Any, **kwargs: Any) -> str:
+    def raises(
+        self, kinds: type[BaseException] | tuple[type[BaseException], ...], function: Handle, *args: Any, **kwargs: Any
+    ) -> str:
         """Assert that the call raises one of these built-in exceptions; returns the message."""
         names = [k.__name__ for k in (kinds if isinstance(kinds, tuple) else (kinds,))]
         try:
@@ -141,7 +142,13 @@ class Student:
     def builtin(self, name: str, *args: Any) -> Any:
         return self.call({"k": "builtin", "name": name}, args, {})
 
-    def call(self, function: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any], grad: dict[str, Any] | None = None) -> Any:
+    def call(
+        self,
+        function: dict[str, Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        grad: dict[str, Any] | None = None,
+    ) -> Any:
         """One call in the worker; plain results are copied, others come back as handles."""
         buffers: list[bytes] = []
         nodes = [wire._encode(value, self._reduce, buffers, 0) for value in args]
@@ -154,9 +161,12 @@ class Student:
             raise self._problem(reply["error"])
         return self._decode(reply.get("value"), data)
 
-    def prepare(self, seed: int, forbids: list[str]) -> None:
-        """Before a test: seed the generators and shut what the exercise forbids."""
-        self._exchange({"op": "prepare", "seed": seed, "forbids": forbids}, [])
+    def prepare(self, seed: int, forbids: list[str], names: list[str]) -> None:
+        """Before a test: seed the generators, shut what the exercise forbids, fetch what the exercise defines."""
+        reply, data = self._exchange({"op": "prepare", "seed": seed, "forbids": forbids, "names": names}, [])
+        found, values = reply.get("names"), self._decode(reply.get("values"), data)
+        if isinstance(found, list) and isinstance(values, list) and len(found) == len(values):
+            self._known = {name: value for name, value in zip(found, values, strict=True) if name in names}
 
     def _exchange(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Send a request and serve the callbacks that come before its answer."""
@@ -173,11 +183,13 @@ class Student:
                 deadline += time.monotonic() - paused  # the test's own time is not the student's
         except ProcessTimeout:
             raise TimedOut(
-                f"Your code was stopped after {self._allowed:g} seconds in this test. Look for a loop that does not end, "
-                "or for work that is repeated more often than needed."
+                f"Your code was stopped after {self._allowed:g} seconds in this test. Look for a loop that does not "
+                "end, or for work that is repeated more often than needed."
             ) from None
         except ProcessGone as error:
-            raise Crashed(f"Your code returned something too large: {error}." if "larger than" in str(error) else _GONE) from None
+            raise Crashed(
+                f"Your code returned something too large: {error}." if "larger than" in str(error) else _GONE
+            ) from None
         finally:
             self._left = max(0.001, self._left - (time.monotonic() - started))
 
@@ -186,7 +198,12 @@ class Student:
         if type(number) is not int or not 0 <= number < len(self._callbacks):
             raise Crashed(_GONE)
         values = self._decode(request.get("args"), data)
-        if not (isinstance(values, list) and len(values) == 2 and isinstance(values[0], list) and isinstance(values[1], dict)):
+        if not (
+            isinstance(values, list)
+            and len(values) == 2
+            and isinstance(values[0], list)
+            and isinstance(values[1], dict)
+        ):
             raise Crashed(_GONE)
         try:
             result = self._callbacks[number](*values[0], **values[1])

@@ -1,12 +1,14 @@
-"""Walking through one submission: cells in order, a snapshot before each, the reference in place of what has been judged.
+"""Walking through one submission: cells in order, a snapshot before each, the reference in place of what has been
+judged.
 
-Forks are snapshots, and they are taken where they earn their price. A cell that ends its process costs a replay of the cells before it; once
-a replay would cost more than `REPLAY_SECONDS`, a snapshot is taken before each cell. The tests of an exercise share one fork as long as they
-pass; what does not pass is tried again in a fork of its own, so that no test can be spoilt by another.
+Forks are snapshots, and they are taken where they earn their price. A cell that ends its process costs a replay of
+the cells before it; once a replay would cost more than `REPLAY_SECONDS`, a snapshot is taken before each cell. The
+tests of an exercise share one fork as long as they pass; what does not pass is tried again in a fork of its own, so
+that no test can be spoilt by another.
 
-The order keeps a promise: the reference of an exercise enters the sandbox only after that exercise has been judged, so nothing that
-runs in there can copy it. An exercise that builds on earlier ones finds the reference in their place and is judged on its
-own merit.
+The order keeps a promise: the reference of an exercise enters the sandbox only after that exercise has been judged,
+so nothing that runs in there can copy it. An exercise that builds on earlier ones finds the reference in their place
+and is judged on its own merit.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from autograder.curriculum import Limits
 from autograder.intake import Submission, is_untouched
 from autograder.judge.forbidden import forbidden_uses
 from autograder.judge.handles import Student, describe_lines
-from autograder.judge.problems import Crashed, Forbidden, GraderFault, NotDone, StudentProblem, TimedOut, Undefined
+from autograder.judge.problems import Crashed, Forbidden, GraderFault, Missing, NotDone, StudentProblem, TimedOut
 from autograder.judge.seeds import SeedSource
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sandbox, SandboxFault, Zygote
 
@@ -51,9 +53,9 @@ class Stage:
     cell_problem: str = ""  # what the cell itself stopped with, in words
     outputs: list[dict[str, Any]] = field(default_factory=list)
     shadowed: list[str] = field(default_factory=list)
-    first_test: int = 0  # number of the first process that a test got
     shared: Process | None = None  # the fork that tests share while they pass
-    seconds: float = 0.0
+    seconds: float = 0.0  # from opening the stage until its cell had run
+    replay_seconds: float = 0.0  # of the cell alone
 
 
 class GradingSession:
@@ -68,7 +70,13 @@ class GradingSession:
     """
 
     def __init__(
-        self, zygote: Zygote, manifest: Manifest, submission: Submission, limits: Limits, seeds: SeedSource, student: str
+        self,
+        zygote: Zygote,
+        manifest: Manifest,
+        submission: Submission,
+        limits: Limits,
+        seeds: SeedSource,
+        student: str,
     ):
         self.manifest = manifest
         self.submission = submission
@@ -103,7 +111,8 @@ class GradingSession:
             self._sandbox = None
 
     def _base(self) -> Snapshot:
-        """A living snapshot that has everything before the current entry: the student's cells, and the reference on top."""
+        """A living snapshot that has everything before the current entry: the student's cells, and the reference on
+        top."""
         while self._snapshots:
             snapshot = self._snapshots[-1]
             if snapshot.process.alive:
@@ -120,10 +129,15 @@ class GradingSession:
         reply, _ = snapshot.process.request({"op": "setup", "cells": self.setup}, seconds=self.limits.cell_seconds)
         for cell in reply["cells"]:
             if cell["error"] is not None:
-                raise GraderFault(f"a released set-up cell stopped with {cell['error']['type']}: {cell['error']['message']}")
+                raise GraderFault(
+                    f"a released set-up cell stopped with {cell['error']['type']}: {cell['error']['message']}"
+                )
         try:
             self._catch_up(snapshot)
-        except (ProcessGone, ProcessTimeout):  # a replay that fails where the first run did not: go on without those cells
+        except (
+            ProcessGone,
+            ProcessTimeout,
+        ):  # a replay that fails where the first run did not: go on without those cells
             snapshot = Snapshot(self._sandbox.base(), cells=self._next)
             snapshot.process.request({"op": "setup", "cells": self.setup}, seconds=self.limits.cell_seconds)
             self._catch_up(snapshot)
@@ -163,7 +177,9 @@ class GradingSession:
 
     def answered(self, cell: ManifestCell) -> bool:
         """Whether the student has written anything for this entry."""
-        return any(source.strip() and not is_untouched(source, cell) for source in self.submission.cells.get(cell.name, []))
+        return any(
+            source.strip() and not is_untouched(source, cell) for source in self.submission.cells.get(cell.name, [])
+        )
 
     def skip_to(self, cell: ManifestCell) -> None:
         """Begin at this entry, with the reference in the place of every one before it."""
@@ -173,7 +189,7 @@ class GradingSession:
         """Run the student's cell of one entry in a fresh snapshot; what goes wrong is kept, not raised."""
         stage = Stage(cell)
         if cell.name not in self.submission.cells:
-            stage.problem = Undefined("The cell of this exercise is not in the notebook that was handed in.")
+            stage.problem = Missing("The cell of this exercise is not in the notebook that was handed in.")
             return stage
         if not self.answered(cell):
             stage.problem = NotDone("Not done yet: this cell is as it was handed out.")
@@ -188,9 +204,13 @@ class GradingSession:
         try:
             self._run_cell(stage, variant)
         except ProcessTimeout as error:
-            stage.problem = TimedOut(f"Your cell was stopped after {error.seconds:g} seconds, before any test could run.")
+            stage.problem = TimedOut(
+                f"Your cell was stopped after {error.seconds:g} seconds, before any test could run."
+            )
         except ProcessGone:
-            stage.problem = Crashed("Your cell ended the whole process (exit(), os._exit(), or a crash in compiled code).")
+            stage.problem = Crashed(
+                "Your cell ended the whole process (exit(), os._exit(), or a crash in compiled code)."
+            )
         finally:
             stage.seconds = time.monotonic() - started
             self.spent += stage.seconds
@@ -214,6 +234,8 @@ class GradingSession:
         except (ProcessGone, ProcessTimeout):
             stage.process = None
             raise
+        times = [r.get("seconds") for r in reply.get("cells", []) if isinstance(r, dict)]
+        stage.replay_seconds = sum(t for t in times if isinstance(t, float) and t > 0)
         helpers = len(sources) - len(self.submission.cells[stage.cell.name])
         replies = [r for r in reply.get("cells", []) if isinstance(r, dict)][helpers:]
         for answer in replies:
@@ -249,9 +271,7 @@ class GradingSession:
             stage.shared.close()
             stage.shared = None
         if stage.process is not None and stage.process.alive:
-            if stage.first_test and self._sandbox is not None:
-                self._sandbox.release(stage.first_test)  # whatever a test has left running
-            self._healthy[self._next] = stage.seconds
+            self._healthy[self._next] = stage.replay_seconds
             self._snapshots.append(Snapshot(stage.process, self._next + 1, self._next))
         self._next += 1
 
@@ -280,7 +300,8 @@ class GradingSession:
             seconds = stage.cell.seconds or self.limits.test_seconds
             seconds = min(seconds, self.limits.submission_seconds - self.spent)
             student = Student(process, seconds, stage.cell_problem)
-            student.prepare(self.seed(stage.cell, test, "worker"), stage.cell.forbids if is_new else [])
+            forbids = stage.cell.forbids if is_new else []
+            student.prepare(self.seed(stage.cell, test, "worker"), forbids, stage.cell.defines)
             yield student
         finally:
             self.spent += time.monotonic() - started
@@ -295,7 +316,6 @@ class GradingSession:
             raise Crashed("The process of your cell had ended before this test could run.") from None
         except SandboxFault as error:
             raise GraderFault(str(error)) from None
-        stage.first_test = stage.first_test or stage.shared.pid
         return stage.shared, True
 
     @staticmethod

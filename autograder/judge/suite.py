@@ -1,14 +1,16 @@
 """A hidden suite, collected once by pytest and run against many submissions.
 
-`with_suite` starts an ordinary pytest session in this process (the judge's), lets pytest collect the files, and hands the collected tests to
-a function instead of running them once: a lane of the grader runs them for one submission after the other, the command line of pytest
-for the one that `--submission` names.
+`with_suite` starts an ordinary pytest session in this process (the judge's), lets pytest collect the files, and hands
+the collected tests to a function instead of running them once: a lane of the grader runs them for one submission
+after the other, the command line of pytest for the one that `--submission` names.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from _pytest.runner import runtestprotocol  # what pytest's own plugins for repeated runs use; there is no public name
 
 from autograder.judge.handles import Student
 from autograder.judge.problems import GraderFault, StudentProblem
@@ -57,6 +60,12 @@ class Suite:
                 raise pytest.UsageError(f"{item.nodeid} has no @exercise(...): say which exercise it belongs to")
             notebook = item.path.stem.removeprefix("test_")
             self.items.setdefault((notebook, mark.args[0]), []).append(item)
+        self._neighbours: dict[pytest.Item, pytest.Item] = {}  # another test of the same module
+        for one, other in itertools.pairwise(items):
+            if one.path == other.path:
+                self._neighbours[one] = other
+                self._neighbours.setdefault(other, one)
+        self._notebook = ""  # whose module pytest has set up
 
     def exercises(self, notebook: str) -> list[str]:
         """Names of the exercises that this suite has tests for."""
@@ -75,15 +84,20 @@ class Suite:
         A test that does not pass in the fork that it shares with those before it is tried again in one of its own.
         """
         outcomes = []
+        if self._notebook not in ("", notebook):
+            next(iter(self.items.values()))[0].session._setupstate.teardown_exact(None)
+        self._notebook = notebook
         for item in self.tests(notebook, stage.cell.name):
+            neighbour = self._neighbours.get(item)
             had_company = stage.shared is not None
-            outcome = _run_item(item, stage, session)
+            outcome = _run_item(item, neighbour, stage, session)
             if outcome.result.status != "passed" and had_company and session.renew(stage):
-                outcome = _run_item(item, stage, session)
+                outcome = _run_item(item, neighbour, stage, session)
             outcomes.append(outcome)
         return outcomes
 
 
+_OURS = ("student", "rng", "request")  # fixtures of this module, and what they ask pytest for
 _STAGE: pytest.StashKey[tuple[Stage, GradingSession]] = pytest.StashKey()
 _PROBLEM: pytest.StashKey[tuple[str, BaseException]] = pytest.StashKey()  # (phase, what was raised)
 
@@ -97,28 +111,68 @@ def _blank(item: pytest.Item) -> TestResult:
     return TestResult(item.name, title, "failed", 0.0, weight, hint="\n".join(paragraphs[1:]))
 
 
-def _run_item(item: pytest.Item, stage: Stage, session: GradingSession) -> Outcome:
-    from _pytest.runner import runtestprotocol
+def _run_item(item: pytest.Item, neighbour: pytest.Item | None, stage: Stage, session: GradingSession) -> Outcome:
+    """Run one test.
 
+    A test that asks for nothing but `student`, `rng` and its parameters, as nearly all do, is called directly;
+    pytest's own protocol costs more than most students' code. `neighbour` is another test of its module, for whose
+    sake pytest keeps the module set up.
+    """
     result = _blank(item)
     if stage.problem is not None:  # no test can run: the reason is the same for all of them
         result.status, result.message = stage.problem.status, str(stage.problem)
         return Outcome(result, [])
-    item.stash[_STAGE] = (stage, session)
-    if _PROBLEM in item.stash:
-        del item.stash[_PROBLEM]
-    item._initrequest()  # type: ignore[attr-defined]  # fresh fixtures: the same item has run for others
-    reports = runtestprotocol(item, log=False, nextitem=None)
-    result.seconds = round(sum(r.duration for r in reports), 4)
-    phase, problem = item.stash.get(_PROBLEM, ("call", None))
-    if problem is None and all(r.passed for r in reports):
+    started = time.perf_counter()
+    reports: list[Any] = []
+    if isinstance(item, pytest.Function) and set(item.fixturenames) <= {*_OURS, *_parameters(item)}:
+        phase, problem = _call_directly(item, stage, session)
+    else:
+        phase, problem, reports = _call_by_pytest(item, neighbour, stage, session)
+    result.seconds = round(time.perf_counter() - started, 4)
+    if problem is None:
         result.status, result.score = "passed", result.max_score
         return Outcome(result, reports)
     result.status, result.message, fault = _verdict(phase, problem)
     return Outcome(result, reports, fault)
 
 
-def _verdict(phase: str, problem: BaseException | None) -> tuple[Status, str, str]:
+def _parameters(item: pytest.Function) -> dict[str, Any]:
+    return dict(item.callspec.params) if hasattr(item, "callspec") else {}
+
+
+def _call_directly(item: pytest.Function, stage: Stage, session: GradingSession) -> tuple[str, BaseException | None]:
+    arguments = _parameters(item)
+    if "rng" in item.fixturenames:
+        arguments["rng"] = _generator(item, stage, session)
+    try:
+        with session.student(stage, item.name) as student:
+            if "student" in item.fixturenames:
+                arguments["student"] = student
+            item.obj(**arguments)
+    except (Exception, pytest.skip.Exception, pytest.fail.Exception) as problem:
+        return "call", problem
+    return "call", None
+
+
+def _call_by_pytest(
+    item: pytest.Item, neighbour: pytest.Item | None, stage: Stage, session: GradingSession
+) -> tuple[str, BaseException | None, list[Any]]:
+    item.stash[_STAGE] = (stage, session)
+    if _PROBLEM in item.stash:
+        del item.stash[_PROBLEM]
+    item._initrequest()  # type: ignore[attr-defined]  # fresh fixtures: the same item has run for others
+    reports = runtestprotocol(item, log=False, nextitem=neighbour)
+    phase, problem = item.stash.get(_PROBLEM, ("call", None))
+    if problem is None and not all(r.passed for r in reports):
+        problem = GraderFault("pytest reports a failure without a reason")
+    return phase, problem, reports
+
+
+def _generator(item: pytest.Item, stage: Stage, session: GradingSession) -> np.random.Generator:
+    return np.random.default_rng(session.seed(stage.cell, item.name))
+
+
+def _verdict(phase: str, problem: BaseException) -> tuple[Status, str, str]:
     """Status, words for the student and, where the test stumbled, words for the instructor."""
     if isinstance(problem, StudentProblem):
         return problem.status, str(problem), ""
@@ -127,8 +181,12 @@ def _verdict(phase: str, problem: BaseException | None) -> tuple[Status, str, st
     if isinstance(problem, AssertionError):
         return "failed", str(problem).split("\nassert ")[0], ""
     if isinstance(problem, GraderFault):
-        return "grader_error", "This test could not be run. Your instructor has been told; it does not count against you.", str(problem)
-    if problem is None or isinstance(problem, pytest.skip.Exception):
+        return (
+            "grader_error",
+            "This test could not be run. Your instructor has been told; it does not count against you.",
+            str(problem),
+        )
+    if isinstance(problem, pytest.skip.Exception):
         return "grader_error", "This test was not run.", "skipped"
     # A test that trips over what the student returned: the reference does not make it trip (see `course validate`).
     name = type(problem).__name__
@@ -175,7 +233,7 @@ class JudgePlugin:
     def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
         """Random numbers that differ from student to student and are the same in a regrade."""
         stage, session = request.node.stash[_STAGE]
-        return np.random.default_rng(session.seed(stage.cell, request.node.name))
+        return _generator(request.node, stage, session)
 
 
 class _Silence:

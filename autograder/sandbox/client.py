@@ -1,7 +1,7 @@
 """The trusted side of the sandbox: start a zygote, get a sandbox per submission, fork snapshots, end them.
 
-Nothing that comes from a worker is trusted here: answers are decoded as plain data, waiting has a deadline, and what does not answer
-is ended from outside.
+Nothing that comes from a worker is trusted here: answers are decoded as plain data, waiting has a deadline, and what
+does not answer is ended from outside.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Process:
         self.send(header, buffers)
         return self.receive(time.monotonic() + seconds, seconds)
 
-    def send(self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = (), fd: int | None = None) -> None:
+    def send(
+        self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = (), fd: int | None = None
+    ) -> None:
         """Send without waiting for an answer."""
         if not self.alive:
             raise ProcessGone("the process has ended")
@@ -158,7 +160,9 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -230,7 +234,9 @@ class Zygote:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

@@ -1,8 +1,9 @@
 """Calls that an exercise forbids, made to fail in the worker while that exercise is tested.
 
-A forbidden name such as ``torch.softmax`` is shut three times: the Python attribute, every alias of that function object that the student
-holds, and the kernel below it, so that a method, `torch.ops` or another wrapper ends at the same wall. This catches every
-ordinary way; what works around it on purpose is left to the judge's reading of the source (`autograder.judge.forbidden`).
+A forbidden name such as ``torch.softmax`` is shut three times: the Python attribute, every alias of that function
+object that the student holds, and the kernel below it, so that a method, `torch.ops` or another wrapper ends at the
+same wall. This catches every ordinary way; what works around it on purpose is left to the judge's reading of the
+source (`autograder.judge.forbidden`).
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def shut(forbidden: Iterable[str], namespace: dict[str, Any]) -> None:
         _kept_alive.append(value)
     if any(name.startswith(("torch.autograd", "torch.Tensor.backward")) for name in names):
         engine = "torch.autograd.graph._engine_run_backward"
-        torch.autograd._engine_run_backward = _raiser("torch.autograd")  # type: ignore[attr-defined]
+        torch.autograd._engine_run_backward = _raiser("torch.autograd")
         torch._tensor.torch.autograd.backward = _raiser("torch.autograd.backward")
         found = _resolve(engine)
         if found is not None:

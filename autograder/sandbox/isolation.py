@@ -1,8 +1,8 @@
 """How strongly a zygote is shut off from the machine, decided and checked in the trusted process.
 
-Two levels, named in every record. `bubblewrap`: own user, pid, mount, network and ipc namespaces, a read-only system that holds no
-hidden test and no reference, a cleared environment, no capabilities. `process`: a separate process with resource limits, and nothing
-else; for trying things out, never for the work of a class.
+Two levels, named in every record. `bubblewrap`: own user, pid, mount, network and ipc namespaces, a read-only system
+that holds no hidden test and no reference, a cleared environment, no capabilities. `process`: a separate process with
+resource limits, and nothing else; for trying things out, never for the work of a class.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def require(level: str) -> str:
     offered = available_level()
     if ISOLATION_LEVELS.index(offered) < ISOLATION_LEVELS.index(level):
         raise CourseError(
-            f"grading needs isolation {level!r} (course.toml) and this machine offers {offered!r}: {why_no_bubblewrap()}"
+            f"grading needs isolation {level!r} (course.toml) and this machine offers {offered!r}: "
+            f"{why_no_bubblewrap()}"
         )
     return offered if level == "bubblewrap" else level
 
@@ -163,7 +164,20 @@ def zygote_command(level: str, library: Path, control_fd: int, work: Path, warm:
         arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     pages = "/sys/kernel/mm/transparent_hugepage"  # where the C library looks whether huge pages are to be had
     arguments += ["--ro-bind-try", pages, pages]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--perms", "0777", "--tmpfs", "/tmp", "--perms", "0777", "--dir", WORK]
+    arguments += [
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--perms",
+        "0777",
+        "--tmpfs",
+        "/tmp",
+        "--perms",
+        "0777",
+        "--dir",
+        WORK,
+    ]
     folders = _python_folders()
     for parent in _parents([*folders, "/grader/autograder/sandbox/x", "/course"]):
         arguments += ["--perms", "0755", "--dir", parent]  # bubblewrap would make them for root alone

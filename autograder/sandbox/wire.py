@@ -1,9 +1,10 @@
 """The wire between the judge and a worker: a JSON header and raw buffers, and nothing that is executed on arrival.
 
-A frame is ``magic, header length, number of buffers, buffer lengths, header, buffers``. Values travel as a tree of JSON nodes:
-``None``, booleans, numbers and strings stand for themselves; everything else is ``{"k": kind, ...}``. Tensors and arrays name a dtype from a
-fixed table, a shape, and the index of a buffer whose length must agree with both. What is not plain data is replaced by
-a handle (worker to judge) or a callback (judge to worker) by the `reduce` function that the caller supplies.
+A frame is ``magic, header length, number of buffers, buffer lengths, header, buffers``. Values travel as a tree of
+JSON nodes: ``None``, booleans, numbers and strings stand for themselves; everything else is ``{"k": kind, ...}``.
+Tensors and arrays name a dtype from a fixed table, a shape, and the index of a buffer whose length must agree with
+both. What is not plain data is replaced by a handle (worker to judge) or a callback (judge to worker) by the `reduce`
+function that the caller supplies.
 """
 
 from __future__ import annotations
@@ -32,7 +33,20 @@ MAX_DEPTH = 40
 TORCH_DTYPES: dict[str, torch.dtype] = {
     name: getattr(torch, name)
     for name in (
-        "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool complex64 complex128".split()
+        [
+            "float64",
+            "float32",
+            "float16",
+            "bfloat16",
+            "int64",
+            "int32",
+            "int16",
+            "int8",
+            "uint8",
+            "bool",
+            "complex64",
+            "complex128",
+        ]
     )
 }
 TORCH_NAMES = {dtype: name for name, dtype in TORCH_DTYPES.items()}
@@ -40,7 +54,22 @@ ITEM_SIZE = {name: torch.empty((), dtype=dtype).element_size() for name, dtype i
 NUMPY_DTYPES = {
     name: np.dtype(name)
     for name in (
-        "float64 float32 float16 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool complex64 complex128".split()
+        [
+            "float64",
+            "float32",
+            "float16",
+            "int64",
+            "int32",
+            "int16",
+            "int8",
+            "uint64",
+            "uint32",
+            "uint16",
+            "uint8",
+            "bool",
+            "complex64",
+            "complex128",
+        ]
     )
 }
 
@@ -184,7 +213,9 @@ def _decode(node: Any, buffers: list[bytes], revive: Revive, depth: int) -> Any:
         name, data = node["dtype"], buffers[node["b"]]
         shape = _shape(node, ITEM_SIZE[name], data)
         dtype = TORCH_DTYPES[name]
-        tensor = torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape) if data else torch.empty(shape, dtype=dtype)
+        tensor = (
+            torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape) if data else torch.empty(shape, dtype=dtype)
+        )
         return tensor.requires_grad_() if node.get("grad") is True and dtype.is_floating_point else tensor
     if kind == "array":
         name, data = node["dtype"], buffers[node["b"]]
@@ -195,7 +226,8 @@ def _decode(node: Any, buffers: list[bytes], revive: Revive, depth: int) -> Any:
         return items if kind == "list" else tuple(items)
     if kind == "dict":
         return {
-            _decode(key, buffers, revive, depth + 1): _decode(item, buffers, revive, depth + 1) for key, item in node["v"]
+            _decode(key, buffers, revive, depth + 1): _decode(item, buffers, revive, depth + 1)
+            for key, item in node["v"]
         }
     if kind == "int":
         return int(node["v"], 16)
@@ -232,7 +264,9 @@ class Channel:
         self.sock = sock
         self.max_frame = max_frame
 
-    def send(self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = (), fd: int | None = None) -> None:
+    def send(
+        self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = (), fd: int | None = None
+    ) -> None:
         """Send one frame, with a file descriptor beside it where one is given.
 
         Raises:

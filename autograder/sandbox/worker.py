@@ -1,8 +1,9 @@
 """The untrusted side: a supervisor that never runs student code, and a stack of snapshots that do.
 
-The supervisor is process 1 of a submission's own pid namespace. It forks the *base*, a process with a warm shell; the judge then
-asks for forks of forks: one per cell, one per test. A fork is a snapshot: what a cell or a test breaks is
-broken in its own process. Processes are numbered in the order of their birth, so "end everything born since" is a range of numbers.
+The supervisor is process 1 of a submission's own pid namespace. It forks the *base*, a process with a warm shell; the
+judge then asks for forks of forks: one per cell, one per test. A fork is a snapshot: what a cell or a test breaks is
+broken in its own process. Processes are numbered in the order of their birth, so "end everything born since" is a
+range of numbers.
 """
 
 from __future__ import annotations
@@ -158,7 +159,9 @@ class Worker:
     def _shadowed(self) -> list[str]:
         """Names of the set-up or of Python that the student's code has given another meaning."""
         names = [n for n, v in self.setup_names.items() if self.namespace.get(n) is not v]
-        names += [n for n in self.namespace if not n.startswith("_") and hasattr(builtins, n) and n not in self.reference]
+        names += [
+            n for n in self.namespace if not n.startswith("_") and hasattr(builtins, n) and n not in self.reference
+        ]
         return sorted(names)
 
     def on_restore(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
@@ -215,6 +218,8 @@ class Worker:
             return self._revive(node)
 
         started = time.perf_counter()
+        reply: dict[str, Any]
+        out: list[bytes] = []
         try:
             args = [wire.decode(node, buffers, revive) for node in header["args"]]
             kwargs = {key: wire.decode(node, buffers, revive) for key, node in header.get("kwargs", {}).items()}
@@ -226,29 +231,29 @@ class Worker:
                     value = _value_and_grad(function, args, kwargs, grad["wrt"], upstream)
                 else:
                     value = function(*args, **kwargs)
-                if header.get("keep"):
-                    reply = {"value": self._reduce(value)}, []
-                else:
-                    node, out = wire.encode(value, self._reduce)
-                    reply = {"value": node}, out
+                node, out = wire.encode(value, self._reduce)
+                reply = {"value": node}
         except wire.Closed:
             raise
         except BaseException as error:
-            reply = {"error": self._describe(error)}, []
-        reply[0]["seconds"] = time.perf_counter() - started
-        return reply
+            reply = {"error": self._describe(error)}
+        reply["seconds"] = time.perf_counter() - started
+        return reply, out
 
     def on_keep(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         return {"value": self._reduce(wire.decode(header["value"], buffers, self._revive))}, []
 
     def on_prepare(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-        """Seed every generator, and shut the calls that the exercise forbids (for good: in a fork that ends)."""
+        """Seed every generator, shut the calls that the exercise forbids (for good: in a fork that ends), and answer
+        with the globals that the test is most likely to ask for."""
         seed = int(header["seed"])
         random.seed(seed)
-        np.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 - what student code may use
+        torch.default_generator.manual_seed(seed)
         guards.shut(header["forbids"], self.namespace)
-        return {"ok": True}, []
+        names = [name for name in header["names"] if name in self.namespace]
+        node, out = wire.encode([self.namespace[name] for name in names], self._reduce)
+        return {"names": names, "values": node}, out
 
     def _revive(self, node: dict[str, Any]) -> Any:
         kind = node.get("k")
@@ -295,7 +300,7 @@ class Worker:
             message = str(error.msg if isinstance(error, SyntaxError) else error)[:TEXT_LIMIT]
         except BaseException:
             message = "(the error has no readable message)"
-        lines = []
+        lines: list[dict[str, Any]] = []
         trace = error.__traceback__
         while trace is not None and len(lines) < 200:
             filename = trace.tb_frame.f_code.co_filename
@@ -416,7 +421,7 @@ def make_shell() -> Any:
     config.InteractiveShell.enable_tip = False
     Shell.clear_instance()
     InteractiveShell.clear_instance()
-    shell = Shell.instance(config=config)
+    shell: Any = Shell.instance(config=config)
     shell.display_pub.outputs = []
     shell.displayhook.outputs = []
     return shell

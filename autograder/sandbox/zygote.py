@@ -1,7 +1,7 @@
 """The warm start: a process that imports torch once and forks a confined worker for each submission.
 
-Started by `autograder.sandbox.client` as ``python -m autograder.sandbox.zygote FD``, inside bubblewrap where there is one.
-Until it forks it has run nothing but this repository's sandbox and installed packages.
+Started by `autograder.sandbox.client` as ``python -m autograder.sandbox.zygote FD``, inside bubblewrap where there is
+one. Until it forks it has run nothing but this repository's sandbox and installed packages.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with contextlib.suppress(RuntimeError):
         torch.set_num_interop_threads(1)
-    torch.set_num_threads = lambda n: None  # one thread, or a fork may hang
+    torch.set_num_threads = lambda nthreads: None  # one thread, or a fork may hang
     for module in (*WARM, *filter(None, os.environ.get("COURSE_WARM", "").split(","))):
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
