@@ -277,3 +277,41 @@ def test_a_finished_environment_needs_no_network() -> None:
         [str(ROOT / ".ci" / "setup")], env=os.environ | nowhere, capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# --- the walk through an exercise in CONTRIBUTING.md
+
+
+@pytest.mark.slow
+def test_the_exercise_of_contributing_can_be_added(tmp_path: Path) -> None:
+    """Its four blocks of code go to the four places that it names; then the course builds and the graders agree."""
+    for path in files():
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    suite = tmp_path / "autograder/hidden_tests/01_softmax_regression/test_softmax_regression.py"
+    places = (
+        tmp_path / "course_lib/softmax_regression.py",
+        tmp_path / "solutions/01_softmax_regression/softmax_regression.py",
+        suite,
+        suite.with_name("misconceptions_softmax_regression.py"),
+    )
+    for place, block in zip(places, code, strict=True):
+        assert f"`{place.relative_to(tmp_path).as_posix()}`" in text or f"`{place.name}`" in text
+        place.write_text(f"{place.read_text()}\n\n{block}")
+    for arguments in (["build"], ["validate", "01_softmax_regression", "--only", "margin"], ["build", "--check"]):
+        assert f"course {' '.join(arguments)}" in text
+        done = subprocess.run(
+            [sys.executable, "-c", "from autograder.cli import main; main()", *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=500,
+        )
+        assert done.returncode == 0, f"course {arguments}: {done.stdout}{done.stderr}"
+        if arguments[0] == "validate":
+            assert "3 misconceptions, 2 alternatives, 0 misjudged" in done.stdout
