@@ -1,10 +1,11 @@
-"""The gradebook as a table on a terminal, readable in 100 columns and without colour."""
+"""The gradebook as a table on a terminal, readable in 80 columns and without colour."""
 
 from __future__ import annotations
 
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console
@@ -20,6 +21,8 @@ from autograder.records import judged, printable, tally, waiting_points
 
 WIDTH = 100
 NAME, SCORE, BAR, LATE = 22, 11, 8, 8  # widths of columns
+SHORT_NAME = 18
+NOTE = 24  # a narrower note says too little; the notes stand below the table then
 MOST_SIGNS = 40
 STYLES: dict[Tone, str] = {"good": "green", "part": "yellow", "bad": "red", "none": "dim", "wait": "magenta"}
 
@@ -45,43 +48,68 @@ def print_table(
     for assignment in curriculum.assignments:
         mine = [record for record in records if record.assignment == assignment.name]
         if mine:
-            console.print(_table(assignment.title, mine, ledgers, console.width))
+            shape = _shape(mine, ledgers is not None, console.width)
+            console.print(_table(assignment.title, mine, ledgers, shape))
+            if not shape.note:
+                for line in _notes(mine, shape.name):
+                    console.print(line)
             for line in _legend(mine, console.width):
                 console.print(line)
             console.print(Text(_summary(mine)))
             console.print()
 
 
-def _table(title: str, records: Sequence[Record], ledgers: Mapping[str, SlipLedger] | None, width: int) -> Table:
+def _table(title: str, records: Sequence[Record], ledgers: Mapping[str, SlipLedger] | None, shape: _Shape) -> Table:
     read = all(waiting_points(record) == 0 for record in records)
     table = Table(
-        box=box.SIMPLE_HEAD, title=Text(title, style="bold"), title_justify="left", pad_edge=False, padding=(0, 1)
+        box=box.SIMPLE_HEAD, title=Text(title, style="bold"), title_justify="left", pad_edge=False, padding=(0, 1, 0, 0)
     )
-    # The signs stay whole, fold in very long assignments, and the note gets what is left.
-    signs = min(MOST_SIGNS, max([len("exercises"), *(len(_marks(record)) for record in records)]))
-    gaps = 3 * (5 if ledgers is not None else 4) + 2
-    taken = NAME + SCORE + BAR + signs + (LATE if ledgers is not None else 0) + gaps
-    table.add_column("student", no_wrap=True, width=NAME, overflow="ellipsis")
+    table.add_column("student", no_wrap=True, width=shape.name, overflow="ellipsis")
     table.add_column("score", justify="right", no_wrap=True, width=SCORE)
-    table.add_column("", no_wrap=True, width=BAR)
-    table.add_column("exercises", width=signs, overflow="fold")
+    if shape.bar:
+        table.add_column("", no_wrap=True, width=BAR)
+    table.add_column("exercises", width=shape.signs, overflow="fold")
     if ledgers is not None:
         table.add_column("late", no_wrap=True, width=LATE)
-    table.add_column("note", no_wrap=True, overflow="ellipsis", width=max(8, width - taken))
+    if shape.note:
+        table.add_column("note", no_wrap=True, overflow="ellipsis", width=shape.note)
     for record in records:
         decided = tally(record, read)
         share = decided.score / decided.points if decided.points > 0 else 0.0
         cells = [
-            Text(printable(record.student, NAME)),
+            Text(printable(record.student, shape.name)),
             Text(f"{points(decided.score)} / {points(decided.points)}"),
-            _bar(share),
+            *([_bar(share)] if shape.bar else []),
             _marks(record),
         ]
         if ledgers is not None:
             ledger = ledgers.get(record.student)
             cells.append(_late(ledger.entries.get(record.assignment) if ledger is not None else None))
-        table.add_row(*cells, Text(_note(record)))
+        table.add_row(*cells, *([Text(_note(record))] if shape.note else []))
     return table
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Widths of the columns that a terminal has room for; 0 where a column is left out."""
+
+    name: int
+    signs: int
+    bar: bool
+    note: int
+
+
+def _shape(records: Sequence[Record], late: bool, width: int) -> _Shape:
+    """The signs stay whole and fold in very long assignments; first the notes go below the table, then the bar goes."""
+    signs = min(MOST_SIGNS, max([len("exercises"), *(len(_marks(record)) for record in records)]))
+    gap, edges = 2, 2
+    taken = edges + gap + SCORE + gap + signs + (gap + LATE if late else 0)
+    for name in (NAME, SHORT_NAME):
+        left = width - taken - name - gap - BAR - gap
+        if left >= NOTE:
+            return _Shape(name, signs, True, left)
+    names = [name for name in (NAME, SHORT_NAME) if width >= taken + name + gap + BAR]
+    return _Shape(names[0] if names else SHORT_NAME, signs, bool(names), 0)
 
 
 def _bar(share: float) -> Text:
@@ -129,6 +157,13 @@ def _note(record: Record) -> str:
         kinds = list(dict.fromkeys(finding.kind.replace("_", " ") for finding in findings))
         notes.append(", ".join(kinds))
     return printable("; ".join(notes), 80)
+
+
+def _notes(records: Sequence[Record], width: int) -> list[Text]:
+    """The notes as lines of their own, for a table that has no room for them."""
+    noted = [(printable(record.student, width), _note(record)) for record in records]
+    lines = [Text(f" {student:{width}}  {note}") for student, note in noted if note]
+    return [*lines, Text("")] if lines else []
 
 
 def _legend(records: Sequence[Record], width: int) -> list[Text]:
