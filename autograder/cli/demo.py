@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shlex
 import shutil
 import time
 import zipfile
@@ -27,7 +28,11 @@ MARKER = ".made-by-course-demo"
 SECRET = "the secret of the invented class"  # so that the hidden inputs, and with them all results, are the same everywhere
 # Hostile code is stopped sooner than in a real run; the honest notebooks need a second or less per cell and test.
 LIMITS = {"cell_seconds": 8.0, "test_seconds": 8.0, "memory_mb": 1024}
-PAGES = (("omar.haddad", "an honest student, wrong in the typical ways"), (EVIL_ID, "a hostile one"))
+PAGES = (
+    ("omar.haddad", "A feedback page: exponentials that overflow"),
+    ("ruth.adeyemi", "Another, with a figure that the student drew"),
+    (EVIL_ID, "And a hostile one: scripts in the name, the outputs and the answers"),
+)
 
 
 @click.command()
@@ -75,7 +80,9 @@ def demo(ctx: click.Context, out: Path, students: int, seed: int, open_report: b
     unjust = _check(graded, played, console)
 
     _heading(console, 5, "Have a look", "")
-    console.print(_places(out, graded, report, played))
+    for words, place in _places(out, graded, report, played):
+        console.print(f"  {words}", highlight=False)
+        click.echo(f"    {place}")  # in one piece, to be copied
     console.print(f"\nThe demo took {time.monotonic() - started:.0f} seconds.")
     if open_report:
         click.launch(str(report))
@@ -183,18 +190,15 @@ def _check(graded: Path, played: list[Played], console: Console) -> list[str]:
     return unjust
 
 
-def _places(out: Path, graded: Path, report: Path, played: list[Played]) -> Table:
+def _places(out: Path, graded: Path, report: Path, played: list[Played]) -> Iterator[tuple[str, str]]:
+    """What is worth opening, and where it lies."""
     from autograder.pages.feedback import feedback_path
 
-    there = {p.student: p for p in played}
-    table = _list_table()
-    table.add_row("the class", escape(str(report)))
+    there = {p.student for p in played}
+    yield "The class at a glance, with plots", str(report)
     for student, words in PAGES:
         if student in there:
-            table.add_row(words, escape(str(feedback_path(graded, student, ASSIGNMENT))))
-    first = student_folder(graded, played[0].student) / "results.json"
-    table.add_row("for Gradescope", escape(str(first)))
-    table.add_row("in nbgrader", escape(f"cd {graded} && nbgrader formgrader"))
-    table.add_row("", "[dim]written answers are read and marked there[/]")
-    table.add_row("what was released", escape(str(out / f"{ASSIGNMENT}.zip")))
-    return table
+            yield words, str(feedback_path(graded, student, ASSIGNMENT))
+    yield "What Gradescope reads", str(student_folder(graded, played[0].student) / "results.json")
+    yield "What students got", str(out / f"{ASSIGNMENT}.zip")
+    yield "Written answers, read and marked in the browser", f"cd {shlex.quote(str(graded))} && nbgrader formgrader"
