@@ -125,6 +125,21 @@ def test_a_slider_moves_and_the_figure_changes(built: Built, opened: NotebookPag
     move_slider(opened, opened.run(widgets[0]))
 
 
+def draw_a_stroke(page: NotebookPage, output: Locator) -> None:
+    """Draw a vertical stroke on a drawing pad, and wait until what stands beside it says something else."""
+    canvas = output.locator("canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    before = output.inner_text()
+    mouse = page.page.mouse
+    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.2)
+    mouse.down()
+    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8, steps=12)
+    mouse.up()
+    expect(output).not_to_have_text(before, use_inner_text=True)
+
+
 @pytest.mark.slow
 def test_every_figure_answers_to_its_slider(built: Built, lab: Lab, browser: Browser) -> None:
     """The solved notebook from the top, with each figure moved where it stands."""
@@ -137,6 +152,8 @@ def test_every_figure_answers_to_its_slider(built: Built, lab: Lab, browser: Bro
             if cell_id.startswith("widget-") and output.locator(".noUi-handle").count():
                 move_slider(page, output)
                 moved += 1
+            elif cell_id.startswith("widget-") and output.locator("canvas").count():
+                draw_a_stroke(page, output)
         assert moved >= 3
 
 
