@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -54,8 +54,10 @@ class _Reporting(Suite):
 
 
 def _explained(item: pytest.Item, outcome: Outcome) -> pytest.TestReport:
-    text = f"{outcome.result.status}: {outcome.result.message}"
-    return pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call", duration=0.0)
+    result = outcome.result
+    verdict: Literal["passed", "failed"] = "passed" if result.status == "passed" else "failed"
+    text = f"{result.status}: {result.message}" if verdict == "failed" else None
+    return pytest.TestReport(item.nodeid, item.location, {}, verdict, text, "call", duration=result.seconds)
 
 
 def judge_one(suite: Suite, session: pytest.Session) -> None:

@@ -223,7 +223,8 @@ def softmax(logits: torch.Tensor, dim: int = -1) -> torch.Tensor:
         dim: the axis of the classes, over which the result sums to 1.
 
     Returns:
-        Probabilities of the shape and dtype of the logits, finite for logits of any size (1e4 and -1e4, say).
+        Probabilities of the shape and dtype of the logits, finite for logits of any size (1e4 and -1e4, say). Autograd
+        can differentiate them.
 
     >>> softmax(torch.tensor([[0.0, 0.0], [1000.0, 0.0]]))
     tensor([[0.5000, 0.5000],
@@ -248,7 +249,7 @@ def log_softmax(logits: torch.Tensor, dim: int = -1) -> torch.Tensor:
         dim: the axis of the classes.
 
     Returns:
-        Log-probabilities of the shape and dtype of the logits, finite for logits of any size.
+        Log-probabilities of the shape and dtype of the logits. They and their gradient are finite for logits of any size.
 
     >>> log_softmax(torch.tensor([[0.0, 1000.0]]))
     tensor([[-1000.,     0.]])

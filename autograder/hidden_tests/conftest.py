@@ -4,6 +4,9 @@ import pytest
 
 from autograder import pytest_plugin
 
+# Student cells for `course validate`, not modules: collecting doctests would import, and so run, wrong solutions.
+collect_ignore_glob = ["*/misconceptions_*.py"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     pytest_plugin.add_options(parser)
