@@ -204,6 +204,15 @@ def test_a_figure_without_controls_is_a_picture(displayed: list[Any]) -> None:
     assert [type(thing) for thing in displayed] == [Picture]
 
 
+def test_a_figure_of_an_empty_exercise_says_so(displayed: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    def waits(slope: float = 1.0) -> Figure:
+        raise NotImplementedError("softmax is not done yet")
+
+    explore(waits, slope=(-2.0, 2.0))._ipython_display_()
+    assert displayed == []
+    assert capsys.readouterr().out == "This figure cannot be drawn yet: softmax is not done yet\n"
+
+
 # -- drawing --------------------------------------------------------------------------------------
 
 
@@ -312,6 +321,15 @@ def test_a_pad_that_nobody_can_draw_on_shows_a_stored_drawing(
     assert [type(thing) for thing in displayed] == [Picture]
     assert "stored drawing" in capsys.readouterr().out
     assert pad.probabilities.argmax() == 3
+
+
+def test_a_pad_on_an_empty_exercise_says_so(displayed: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    def waits(image: np.ndarray) -> np.ndarray:
+        raise NotImplementedError("softmax is not done yet")
+
+    draw_digit(waits)._ipython_display_()
+    assert displayed == []
+    assert capsys.readouterr().out == "Nothing can be classified yet: softmax is not done yet\n"
 
 
 @pytest.mark.usefixtures("notebook")

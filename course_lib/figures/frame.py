@@ -13,13 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.kit import plots
-from course_lib.kit.widgets import figure_png
+from course_lib.kit.widgets import css_pixels, figure_png
 
 P = ParamSpec("P")
 
 GREY = plots.GREY
-BLUE, ORANGE, PINK, GREEN, OLIVE = plots.COLOURS
-CYCLE = (BLUE, ORANGE, GREEN, PINK, OLIVE)
+BLUE, ORANGE, GREEN, PINK, VIOLET = CYCLE = plots.COLOURS
 MARK = "#cf3d8f"  # "you are here": a contrast of 4 on white and near-black, and far from blue, orange and green
 SHADE = 0.16  # strength of a shaded region
 
@@ -30,7 +29,7 @@ class Picture(Figure):
     def _ipython_display_(self) -> None:
         from IPython.display import Image, display
 
-        display(Image(figure_png(self), width=round(self.get_figwidth() * 96)))
+        display(Image(figure_png(self), width=css_pixels(self)))
 
 
 def drawn(function: Callable[P, Figure]) -> Callable[P, Figure]:

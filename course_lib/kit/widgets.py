@@ -223,12 +223,17 @@ class Explorer:
     def _ipython_display_(self) -> None:
         from IPython.display import Image, display
 
+        try:
+            figure = self.figure
+        except NotImplementedError as error:  # it shows what an exercise computes, and that is still empty
+            print(f"This figure cannot be drawn yet: {error}")
+            return
         if live_widgets() and self.controls:
             display(self.view())
             return
         if find_spec("ipywidgets") is None:
             print("A still picture: with ipywidgets installed (pip install ipywidgets) you can move its controls.")
-        display(Image(self.png(), width=round(self.figure.get_figwidth() * 96)))
+        display(Image(figure_png(figure), width=css_pixels(figure)))
 
 
 def live_widgets(package: str = "ipywidgets") -> bool:
@@ -238,6 +243,11 @@ def live_widgets(package: str = "ipywidgets") -> bool:
     from IPython.core.getipython import get_ipython
 
     return getattr(get_ipython(), "kernel", None) is not None
+
+
+def css_pixels(figure: Figure) -> int:
+    """The width at which a page shows a figure: 96 pixels an inch, whatever the resolution of the picture."""
+    return round(figure.get_figwidth() * 96)
 
 
 def figure_png(figure: Figure, pixels_per_inch: int = _PIXELS_PER_INCH) -> bytes:
@@ -291,11 +301,10 @@ class _View:
         self.inputs = {name: _make_input(name, control, explorer) for name, control in explorer.controls.items()}
         self.waiting = False
         figure = explorer.figure
-        width = round(figure.get_figwidth() * 96)
         self.picture = ipywidgets.Image(
             value=figure_png(figure),
             format="png",
-            layout={"width": f"{width}px", "max_width": "100%", "height": "auto"},
+            layout={"width": f"{css_pixels(figure)}px", "max_width": "100%", "height": "auto"},
         )
         self.complaint = ipywidgets.HTML()
         reset = ipywidgets.Button(description="Reset", tooltip="Back to the starting values", layout={"width": "80px"})

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from course_lib.figures.frame import BLUE, GREY, MARK, OLIVE, ORANGE, SHADE, drawn, panels
+from course_lib.figures.frame import BLUE, GREEN, GREY, MARK, ORANGE, SHADE, drawn, panels
 from course_lib.kit.widgets import Choice, Slider, Toggle, interactive
 
 
@@ -63,7 +63,7 @@ def perceptron_steps(mistake: int = 0) -> Figure:
     _half_plane(axes, theta)
     _circles_and_crosses(axes, x, circle, wrong)
     if at < len(corrected):
-        axes.plot(*x[corrected[at]], "s", ms=17, mfc="none", mec=OLIVE, mew=2, label="corrected next")
+        axes.plot(*x[corrected[at]], "s", ms=17, mfc="none", mec=GREEN, mew=2, label="corrected next")
         axes.set_title(f"After {at} corrections: {int(wrong.sum())} points wrong")
     else:
         axes.set_title(f"Done after {at} corrections: no point wrong")
