@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -174,7 +175,7 @@ class Examiner:
             entry.message = stage.cell_problem
         elif stage.problem is not None:
             entry.message = str(stage.problem)
-        entry.used_reference_for = session.earlier(cell)
+        entry.used_reference_for = _reference_used(entry.source, result.exercises)
         return entry
 
     def _attempt(
@@ -214,6 +215,12 @@ def _total(outcomes: list[Outcome]) -> float:
 
 def _possible(outcomes: list[Outcome]) -> float:
     return sum(o.result.max_score for o in outcomes)
+
+
+def _reference_used(source: str, judged: list[ExerciseResult]) -> list[str]:
+    """Earlier exercises that a cell builds on and that are not right in the student's own version."""
+    words = set(re.findall(r"[^\W\d]\w*", source))
+    return [e.name for e in judged if e.kind == "exercise" and e.status != "passed" and e.name in words]
 
 
 def _entry(cell: ManifestCell, tests: list[TestResult], source: str) -> ExerciseResult:

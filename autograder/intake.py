@@ -145,6 +145,7 @@ class _Matcher:
         self.order = list(self.graded)
         self.by_definition = {name: c for c in manifest.cells if c.kind in ("exercise", "quiz") for name in c.defines}
         self.found: dict[str, list[str]] = {}
+        self.changed: dict[str, list[str]] = {}  # cell -> keys of its grading metadata that are not the release's
         self.extra: list[tuple[int, str]] = []  # (how many graded cells stand before it, source)
 
     def match(self, cells: list[dict[str, Any]]) -> None:
@@ -191,11 +192,7 @@ class _Matcher:
             key for key in _CHECKED_METADATA if key in metadata and key in expected and metadata[key] != expected[key]
         ]
         if changed:
-            self.submission.note(
-                "metadata_changed",
-                f"The grading metadata of {known.name} was changed ({', '.join(changed)}); the release's own was used.",
-                for_student=False,
-            )
+            self.changed[known.name] = changed
 
     def _adopt(self, loose: list[tuple[int, str]]) -> None:
         """Cells without a grade id: an answer that lost it, or a helper of the student's own."""
@@ -219,6 +216,13 @@ class _Matcher:
 
     def _finish(self) -> None:
         submission = self.submission
+        if self.changed:
+            keys = ", ".join(sorted({key for changed in self.changed.values() for key in changed}))
+            names = ", ".join(list(self.changed)[:3]) + (
+                f" and {len(self.changed) - 3} more" if len(self.changed) > 3 else ""
+            )
+            text = f"The grading metadata of {names} was changed ({keys}); the release's own was used."
+            submission.note("metadata_changed", text, for_student=False)
         for grade_id, cell in self.graded.items():
             sources = self.found.get(grade_id)
             if sources is None:

@@ -253,10 +253,6 @@ class GradingSession:
         while self._next < len(self.entries) and self.entries[self._next].position <= cell.position:
             self._next += 1
 
-    def earlier(self, cell: ManifestCell) -> list[str]:
-        """Earlier exercises of the notebook, which stand there as the reference."""
-        return [e.name for e in self.entries if e.kind == "exercise" and e.position < cell.position]
-
     @staticmethod
     def hang_up(stage: Stage) -> None:
         """Let go of a stage; its processes end by themselves."""
