@@ -249,7 +249,8 @@ def log_softmax(logits: torch.Tensor, dim: int = -1) -> torch.Tensor:
         dim: the axis of the classes.
 
     Returns:
-        Log-probabilities of the shape and dtype of the logits. They and their gradient are finite for logits of any size.
+        Log-probabilities of the shape and dtype of the logits. They and their gradient are finite for logits of any
+        size.
 
     >>> log_softmax(torch.tensor([[0.0, 1000.0]]))
     tensor([[-1000.,     0.]])

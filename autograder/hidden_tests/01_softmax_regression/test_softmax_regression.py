@@ -722,12 +722,12 @@ def test_sigmoid_far_in_the_tail(student, rng):
     """Small probabilities are small, not zero: at z = -40 the value is about exp(-40). Computed as 1 minus a
     number near 1, it is lost in rounding."""
     z = torch.as_tensor(-rng.uniform(38, 80, 5))
-    assert_close(as_tensor(student.sigmoid(z)) / torch.sigmoid(z), torch.ones(5), **SINGLE, what="the relative size")
+    assert_close(student.sigmoid(z), torch.sigmoid(z), rtol=1e-4, atol=0)  # relative: all of these are below 1e-16
 
 
 @exercise("sigmoid", weight=0.5)
 def test_sigmoid_leaves_its_argument(student, rng):
-    """z is the same after the call as before."""
+    """z is the same after the call as before: nothing is computed in place."""
     z = normal(rng, 10, scale=2.0)
     assert_pure(student, student.sigmoid, (z,), torch.sigmoid(z))
 
