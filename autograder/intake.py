@@ -218,10 +218,9 @@ class _Matcher:
         submission = self.submission
         if self.changed:
             keys = ", ".join(sorted({key for changed in self.changed.values() for key in changed}))
-            names = ", ".join(list(self.changed)[:3]) + (
-                f" and {len(self.changed) - 3} more" if len(self.changed) > 3 else ""
-            )
-            text = f"The grading metadata of {names} was changed ({keys}); the release's own was used."
+            more = f" and {len(self.changed) - 3} more" if len(self.changed) > 3 else ""
+            cells = ", ".join(list(self.changed)[:3]) + more
+            text = f"The grading metadata of {cells} was changed ({keys}); the release's own was used."
             submission.note("metadata_changed", text, for_student=False)
         for grade_id, cell in self.graded.items():
             sources = self.found.get(grade_id)
