@@ -1,4 +1,5 @@
-"""The hidden suite of softmax_regression, tested: nonsense gets nothing, misconceptions are caught, the reference passes."""
+"""The hidden suite of softmax_regression, tested: nonsense gets nothing, misconceptions are caught, the reference
+passes."""
 
 from __future__ import annotations
 
