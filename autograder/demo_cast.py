@@ -1,7 +1,8 @@
 """The people of the invented class of `course demo`: what each hands in, and what each deserves for it.
 
-Right and typically wrong cells come from the misconceptions file of the notebook; here stand the cells that no such file
-has: accidents with a notebook, files that are broken, and code that attacks the grader. Nobody here is a real person.
+Right and typically wrong cells come from the misconceptions file of the notebook; here stand the cells that no such
+file has: accidents with a notebook, files that are broken, and code that attacks the grader. Nobody here is a real
+person.
 """
 
 from __future__ import annotations
@@ -114,15 +115,15 @@ WELL_ANSWERED = {
         "$\\log\\sum_j e^{z_j-m}$ from $z_i - m$ and never take the log of a probability."
     ),
     "which_loss": (
-        "The zero-one loss does not change when the weights move a little, because no decision changes. Its gradient is "
+        "The zero-one loss does not change when the weights move a little: no decision changes. Its gradient is "
         "0 nearly everywhere and gradient descent stays where it is. The NLL falls a little whenever the true class "
         "gets more likely, and a mistake always costs at least $\\log 2$, so a small NLL leaves room for few mistakes."
-        "\n\nExample: A is wrong on two of four samples with p = 0.45 and sure of the others, NLL about 1.6. B is wrong "
-        "on one sample only, but with p = 0.0001, which alone costs 9.2."
+        "\n\nExample: A is wrong on two of four samples with p = 0.45 and sure of the others, NLL about 1.6. B is "
+        "wrong on one sample only, but with p = 0.0001, which alone costs 9.2."
     ),
 }
 SHORTLY_ANSWERED = {
-    "why_the_maximum": "exp(1000) is inf and inf/inf is nan. Minus the maximum the largest exponent is 0, and it cancels.",
+    "why_the_maximum": "exp(1000) is inf and inf/inf is nan. Minus the maximum, the largest exponent is 0. It cancels.",
     "which_loss": "The gradient of the zero-one loss is zero, so nothing is learned. The NLL always has a slope.",
 }
 VAGUELY_ANSWERED = {
@@ -679,8 +680,8 @@ CAST: tuple[Character, ...] = (
 )
 
 FIRST_NAMES = (
-    "aino", "bela", "chidi", "dora", "emre", "farah", "goran", "hana", "imre", "jana", "kemal", "lucia", "milo", "nadia",
-    "otto", "priya", "quentin", "rosa", "samir", "tilda", "umar", "viola", "wanda", "xenia", "yara", "zoltan",
+    "aino", "bela", "chidi", "dora", "emre", "farah", "goran", "hana", "imre", "jana", "kemal", "lucia", "milo",
+    "nadia", "otto", "priya", "quentin", "rosa", "samir", "tilda", "umar", "viola", "wanda", "xenia", "yara", "zoltan",
 )  # fmt: skip
 LAST_NAMES = (
     "abara", "bergstrom", "castro", "dvorak", "eriksen", "farkas", "gallo", "horvat", "ito", "jensen", "kaya", "lopes",

@@ -1,8 +1,8 @@
 """An invented class that hands in notebooks, in nbgrader's layout, and knows what each of its students deserves.
 
-`play_class` plays the cast of `course demo` (see `autograder.demo_cast`) and, where more students are asked for, honest ones who are
-drawn; `honest_class` plays honest ones only, for benchmarks. `differences` compares a grading record with what its
-student deserves: with it the demo checks itself, and the tests check the whole system.
+`play_class` plays the cast of `course demo` (see `autograder.demo_cast`) and, where more students are asked for, honest
+ones who are drawn; `honest_class` plays honest ones only, for benchmarks. `differences` compares a grading record with
+what its student deserves: with it the demo checks itself, and the tests check the whole system.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Paper:
 
     @property
     def cells(self) -> list[dict[str, Any]]:
-        return self.notebook["cells"]  # type: ignore[no-any-return]
+        return self.notebook["cells"]
 
     def position(self, grade_id: str) -> int:
         return next(
@@ -291,6 +291,14 @@ def honest_class(
     return found
 
 
+def invented_name(number: int) -> str:
+    """The name of the honest student of this number, another one for each."""
+    round_number, rest = divmod(number, len(FIRST_NAMES) * len(LAST_NAMES))
+    row, column = divmod(rest, len(FIRST_NAMES))
+    name = f"{FIRST_NAMES[column]}.{LAST_NAMES[(row + 7 * column) % len(LAST_NAMES)]}"
+    return f"{name}.{round_number + 1}" if round_number else name
+
+
 def _honest_characters(played: _Class, n: int, rng: random.Random) -> Iterable[Character]:
     """Honest students: what each writes depends on an ability between 0.35 and 1."""
     for number in range(n):
@@ -309,11 +317,8 @@ def _honest_characters(played: _Class, n: int, rng: random.Random) -> Iterable[C
         stops = worked[rng.randrange(len(worked) // 2, len(worked))].name if rng.random() > ability + 0.4 else None
         late = rng.random() < 0.12
         hours = rng.uniform(0.2, 23.0) if late else -rng.uniform(0.1, 96.0)
-        count = len(FIRST_NAMES) * len(LAST_NAMES)
-        first = FIRST_NAMES[number % len(FIRST_NAMES)]
-        last = LAST_NAMES[(number * 7 + number // len(FIRST_NAMES)) % len(LAST_NAMES)]
         yield Character(
-            f"{first}.{last}" + (f".{number // count + 1}" if number >= count else ""),
+            invented_name(number),
             "right" if not cells and stops is None else "wrong",
             "an honest student, drawn",
             cells=cells,

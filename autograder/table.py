@@ -184,7 +184,7 @@ def _summary(records: Sequence[Record]) -> str:
     graded = [record for record in records if any(judged(notebook) for notebook in record.notebooks)]
     read = all(waiting_points(record) == 0 for record in records)
     scores = [tally(record, read).score for record in graded]
-    line = f" {len(records)} students, {len(graded)} graded"
+    line = f" {len(records)} {'student' if len(records) == 1 else 'students'}, {len(graded)} graded"
     if scores:
         total = max(tally(record, read).points for record in records)
         line += (

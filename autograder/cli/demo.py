@@ -1,4 +1,4 @@
-"""`course demo`: an invented class hands in, is graded in the sandbox and gets its pages; every person gets what they deserve."""
+"""`course demo`: an invented class hands in, is graded in the sandbox and gets its pages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import dataclasses
 import os
 import shlex
 import shutil
+import sys
 import time
 import zipfile
 from collections import Counter
@@ -25,7 +26,9 @@ from autograder.errors import CourseError
 from autograder.records import printable, student_folder
 
 MARKER = ".made-by-course-demo"
-SECRET = "the secret of the invented class"  # so that the hidden inputs, and with them all results, are the same everywhere
+SECRET = (
+    "the secret of the invented class"  # so that the hidden inputs, and with them all results, are the same everywhere
+)
 # Hostile code is stopped sooner than in a real run; the honest notebooks need a second or less per cell and test.
 LIMITS = {"cell_seconds": 8.0, "test_seconds": 8.0, "memory_mb": 1024}
 PAGES = (
@@ -43,7 +46,9 @@ PAGES = (
     show_default=True,
     help="Folder for everything that the demo makes; an earlier demo in it is replaced.",
 )
-@click.option("--students", type=click.IntRange(1, 2000), default=STUDENTS, show_default=True, help="Size of the class.")
+@click.option(
+    "--students", type=click.IntRange(1, 2000), default=STUDENTS, show_default=True, help="Size of the class."
+)
 @click.option("--seed", default=0, show_default=True, help="Of what is drawn about the class.")
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser at the end.")
 @click.pass_context
@@ -201,4 +206,11 @@ def _places(out: Path, graded: Path, report: Path, played: list[Played]) -> Iter
             yield words, str(feedback_path(graded, student, ASSIGNMENT))
     yield "What Gradescope reads", str(student_folder(graded, played[0].student) / "results.json")
     yield "What students got", str(out / f"{ASSIGNMENT}.zip")
-    yield "Written answers, read and marked in the browser", f"cd {shlex.quote(str(graded))} && nbgrader formgrader"
+    yield "nbgrader's formgrader, to read and mark written answers: menu Nbgrader, Formgrader", _lab_command(graded)
+
+
+def _lab_command(folder: Path) -> str:
+    """What starts JupyterLab in a folder, whether or not the environment is active."""
+    program = Path(sys.executable).with_name("jupyter")
+    words = [os.path.relpath(program, folder.resolve()), "lab", *(["--allow-root"] if os.geteuid() == 0 else [])]
+    return f"cd {shlex.quote(str(folder))} && {shlex.join(words)}"
