@@ -122,9 +122,9 @@ from course_lib.softmax_regression import below_line
 # %% check="below_line"
 with check("below_line"):
     points = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
-    inside = below_line(points, torch.tensor([1.0, 1.0, -1.0]))
+    inside = torch.as_tensor(below_line(points, torch.tensor([1.0, 1.0, -1.0])))
     expect_shape(inside, (3,), "One answer per point: multiply (N, D) with (D,), so that N numbers are left.")
-    assert inside.dtype == torch.bool, f"The answers are truth values; found {inside.dtype}. Compare, do not subtract."
+    assert inside.dtype == torch.bool, f"The answers are truth values; found {inside.dtype}: compare with 0."
     expect_close(
         inside,
         [True, False, False],
@@ -132,8 +132,9 @@ with check("below_line"):
     )
     edge = below_line(torch.tensor([[1.0, 0.0]]), torch.tensor([1.0, 1.0, -1.0]))
     assert edge.item(), "A point on the line counts as inside: use <=, not <."
-    five = below_line(torch.ones(4, 5), torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, -4.0]))
-    expect_close(five, [False] * 4, "The rule holds for any number of features, not only for two.")
+    expect_close(points[1], [2.0, 0.0], "The caller's points have changed: do not work in place.")
+    five = below_line(torch.ones(4, 5), torch.tensor([1.0, 1.0, -1.0, -1.0, -1.0, 0.0]))
+    expect_close(five, [True] * 4, "The rule holds for any number of features, not only for two.")
 
 # %% [markdown]
 # ### A rule that learns from its mistakes
@@ -174,18 +175,13 @@ from course_lib.softmax_regression import quadratic_features
 
 # %% check="quadratic_features"
 with check("quadratic_features"):
-    features = quadratic_features(torch.tensor([[2.0, 3.0], [-1.0, 4.0]]))
+    points = torch.tensor([[2.0, 3.0], [-1.0, 4.0]], dtype=torch.float64)
+    features = torch.as_tensor(quadratic_features(points))
     expect_shape(features, (2, 5), "Two points with five features each: stack the columns along dim=1.")
     expect_close(features[0], [2, 3, 4, 9, 6], "The order is x1, x2, x1^2, x2^2, x1*x2.")
-    expect_close(
-        features[1],
-        [-1, 4, 1, 16, -4],
-        "Squares lose the sign, the product keeps it: (-1) * 4 = -4.",
-    )
-    point = torch.tensor([[0.5, -1.5]], dtype=torch.float64)
-    assert quadratic_features(point).dtype == torch.float64, (
-        "Keep the dtype of x: build the result from x, not from numbers."
-    )
+    expect_close(features[1], [-1, 4, 1, 16, -4], "Squares lose the sign, the product keeps it: (-1) * 4 = -4.")
+    assert features.dtype == torch.float64, f"Keep the dtype of x, float64 here; found {features.dtype}."
+    expect_close(points, [[2, 3], [-1, 4]], "The caller's points have changed: do not work in place.")
 
 # %% [markdown]
 # ### How large has it become?
@@ -256,15 +252,13 @@ from course_lib.softmax_regression import polynomial_features
 
 # %% check="polynomial_features"
 with check("polynomial_features"):
-    powers = polynomial_features(torch.tensor([1.0, 2.0, -1.0]), 3)
-    expect_shape(
-        powers,
-        (3, 3),
-        "N rows and `degree` columns. A fourth column would be x^0, which this form leaves out.",
-    )
+    x = torch.tensor([1.0, 2.0, -1.0])
+    powers = polynomial_features(x, 3)
+    expect_shape(powers, (3, 3), "N rows and `degree` columns. A fourth one would be x^0, which this form leaves out.")
     expect_close(powers[1], [2, 4, 8], "The powers rise from left to right: x, x^2, x^3.")
     expect_close(powers[2], [-1, 1, -1], "Odd powers keep the sign of x.")
     expect_close(polynomial_features(torch.tensor([3.0]), 1), [[3.0]], "Degree 1 is x itself, in one column.")
+    expect_close(x, [1.0, 2.0, -1.0], "The caller's x has changed: do not work in place.")
 
 # %% exercise="least_squares" points=2 minutes=10 difficulty=2 lecture="L02.02"
 from course_lib.softmax_regression import least_squares
@@ -285,23 +279,19 @@ with check("least_squares"):
     theta = least_squares(line, torch.tensor([1.0, 3.0, 5.0]))
     expect_shape(theta, (2,), "One parameter per column of the features, without a second axis.")
     expect_close(theta, [1.0, 2.0], "These points lie on 1 + 2 x, so the fit is exact.", rtol=1e-4)
-    x = torch.linspace(-1, 1, 40, dtype=torch.float64)
+    noisy = torch.tensor([1.0, 0.0, 2.0])
+    left_over = noisy - line @ least_squares(line, noisy)
+    expect_close(line.T @ left_over, [0.0, 0.0], "What is left over is orthogonal to every feature.", atol=1e-5)
+    x = torch.linspace(0, 1, 40, dtype=torch.float64)
     truth = torch.linspace(-2, 2, 12, dtype=torch.float64)
     steep = torch.stack([x**k for k in range(1, 13)], dim=1)
     expect_close(
         least_squares(steep, steep @ truth),
         truth,
-        "Powers up to 12 are nearly dependent. Inverting features.T @ features loses the digits that are needed here.",
-        rtol=1e-7,
+        "Powers up to 12 are nearly dependent. Inverting features.T @ features loses the digits needed here.",
+        rtol=1e-4,
     )
-    noisy = torch.tensor([1.0, 0.0, 2.0])
-    left_over = noisy - line @ least_squares(line, noisy)
-    expect_close(
-        line.T @ left_over,
-        [0.0, 0.0],
-        "What is left over must be orthogonal to every feature.",
-        atol=1e-5,
-    )
+    expect_close(steep[:, 1], x**2, "The caller's features have changed: do not work in place.")
 
 # %% [markdown]
 # ### Trying at random
@@ -341,11 +331,12 @@ with check("random_search"):
     expect_close(best, -1.0, "Return the best parameters, not the last ones; of equals, the first.")
     expect_close(best_losses, [9, 1, 1, 1], "After each trial note the best loss SO FAR: it never goes up.")
     expect_shape(best_losses, (4,), "One entry for each trial.")
+    queue = iter(torch.tensor([5e20, -2e20]))
+    _, best_losses = random_search(lambda theta: theta, lambda: next(queue), 2)
+    expect_close(best_losses, [5e20, -2e20], "A loss may be huge, or negative: the first trial is the best so far.")
     calls = []
     random_search(lambda theta: 0.0, lambda: calls.append(1) or torch.zeros(2), 7)
-    assert len(calls) == 7, (
-        f"Draw new parameters once for each trial; `sampler` was called {len(calls)} times for 7 trials."
-    )
+    assert len(calls) == 7, f"Draw new parameters once for each trial: {len(calls)} calls of `sampler` for 7 trials."
 
 # %% [markdown]
 # ## 3. From scores to probabilities
@@ -456,30 +447,22 @@ with check("softmax"):
     logits = torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
     p = softmax(logits)
     expect_shape(p, (2, 3), "The result has the shape of the logits.")
-    expect_close(
-        p.sum(dim=1),
-        [1.0, 1.0],
-        "Every ROW sums to 1: sum over the classes (dim=-1), not over the samples.",
-    )
+    expect_close(p.sum(dim=1), [1.0, 1.0], "Every ROW sums to 1: sum over the classes (dim=-1), not over the samples.")
     expect_close(p, torch.softmax(logits, -1), "exp of each logit, divided by the sum of the row.")
+    expect_close(logits, [[1, 2, 3], [0, 0, 0]], "The caller's logits have changed: do not work in place.")
+    expect_close(softmax(logits, dim=0), torch.softmax(logits, 0), "Use the argument `dim`, also for the maximum.")
     far_apart = torch.tensor([[1000.0, 0.0], [-1000.0, -1001.0]])
     expect_true(
         softmax(far_apart).isfinite(),
         "Overflow: subtract the maximum before exponentiating, and of each row its own.",
     )
-    expect_close(
-        softmax(far_apart),
-        torch.softmax(far_apart, -1),
-        "Rows far below 0 need their own maximum, too.",
-    )
-    expect_close(
-        softmax(logits, dim=0),
-        torch.softmax(logits, 0),
-        "Use the argument `dim`, also for the maximum.",
-    )
-    before = logits.clone()
-    softmax(logits)
-    expect_close(logits, before, "The caller's logits have changed: do not work in place.")
+    expect_close(softmax(far_apart), torch.softmax(far_apart, -1), "Rows far below 0 need their own maximum, too.")
+    exact = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64, requires_grad=True)
+    assert softmax(exact).dtype == torch.float64, "float64 in, float64 out."
+    expect_close(softmax(exact), torch.softmax(exact, -1), "Nearly right: is there a small number added?", rtol=1e-12)
+    (slope,) = torch.autograd.grad(softmax(exact)[0], exact)
+    (right,) = torch.autograd.grad(torch.softmax(exact, -1)[0], exact)
+    expect_close(slope, right, "The value is right, its gradient is not: is a part detached that should not be?")
 
 # %% [markdown]
 # ### The logarithm of it
@@ -508,27 +491,25 @@ from course_lib.softmax_regression import log_softmax
 # %% check="log_softmax"
 with check("log_softmax"):
     logits = torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
-    expect_close(
-        log_softmax(logits),
-        torch.log_softmax(logits, -1),
-        "Each logit minus the log-sum-exp of its row.",
-    )
+    expect_close(log_softmax(logits), torch.log_softmax(logits, -1), "Each logit minus the log-sum-exp of its row.")
     expect_close(log_softmax(logits)[1], [-math.log(3)] * 3, "Three equal logits: log(1/3) each.")
+    expect_close(log_softmax(logits, dim=0), torch.log_softmax(logits, 0), "Use the argument `dim` in both places.")
+    expect_close(logits, [[1, 2, 3], [0, 0, 0]], "The caller's logits have changed: do not work in place.")
     far_apart = torch.tensor([[0.0, 1000.0], [1e4, -1e4]])
     expect_true(
         log_softmax(far_apart).isfinite(),
-        "-inf or NaN: is it log(softmax(...))? A probability that has rounded to 0 has no logarithm; take it on paper.",
+        "-inf or NaN: is it log(softmax(...))? A probability that rounds to 0 has no logarithm; take it on paper.",
     )
     expect_close(
         log_softmax(far_apart),
         torch.log_softmax(far_apart, -1),
-        "log p of a hopeless class is a large negative number.",
+        "The log-probability of a hopeless class is a large negative number.",
     )
-    expect_close(
-        log_softmax(logits, dim=0),
-        torch.log_softmax(logits, 0),
-        "Use the argument `dim` in both places.",
-    )
+    exact = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64, requires_grad=True)
+    assert log_softmax(exact).dtype == torch.float64, "float64 in, float64 out."
+    (slope,) = torch.autograd.grad(log_softmax(exact)[0], exact)
+    (right,) = torch.autograd.grad(torch.log_softmax(exact, -1)[0], exact)
+    expect_close(slope, right, "The value is right, its gradient is not: the log-sum-exp has one, too.")
 
 # %% [markdown]
 # ### Two classes
@@ -564,17 +545,15 @@ from course_lib.softmax_regression import sigmoid
 with check("sigmoid"):
     z = torch.tensor([-2.0, 0.0, 2.0])
     expect_close(sigmoid(z), torch.sigmoid(z), "1 / (1 + exp(-z)), entry by entry.")
-    expect_close(
-        sigmoid(-z),
-        1 - sigmoid(z),
-        "The two classes share a probability of 1: sigmoid(-z) = 1 - sigmoid(z).",
-    )
+    expect_close(sigmoid(-z), 1 - sigmoid(z), "The classes share a probability of 1: sigmoid(-z) = 1 - sigmoid(z).")
     expect_close(
         sigmoid(torch.tensor([-1000.0, 1000.0])),
         [0.0, 1.0],
         "exp(1000) overflows; find a form that never takes it.",
     )
+    expect_close(sigmoid(torch.tensor([-50.0])), [math.exp(-50)], "Small is not 0: do not clip.", rtol=1e-4, atol=0)
     expect_shape(sigmoid(torch.zeros(2, 3)), (2, 3), "Any shape in, the same shape out.")
+    assert sigmoid(torch.zeros(2, dtype=torch.float64)).dtype == torch.float64, "float64 in, float64 out."
     for value in (-1000.0, -1.0, 0.0, 1000.0):
         z = torch.tensor(value, requires_grad=True)
         sigmoid(z).backward()
@@ -652,16 +631,16 @@ from course_lib.softmax_regression import log_likelihood
 # %% check="log_likelihood"
 with check("log_likelihood"):
     p = torch.tensor([[0.5, 0.5], [0.25, 0.75], [0.1, 0.9]])
-    value = log_likelihood(p, torch.tensor([0, 1, 1]))
+    value = log_likelihood(p, torch.tensor([0, 0, 1]))
     expect_shape(value, (), "One number for the whole data set.")
     expect_close(
         value,
-        math.log(0.5 * 0.75 * 0.9),
-        "Pick p[i, y_i] from each row, take logarithms, sum them (no mean).",
+        math.log(0.5 * 0.25 * 0.9),
+        "Pick p[i, y_i] from each row (the label's, not the largest), take logarithms, sum them (no mean).",
     )
-    many = torch.full((5000, 2), 0.5)
+    expect_close(p[0], [0.5, 0.5], "The caller's probabilities have changed: do not work in place.")
     expect_close(
-        log_likelihood(many, torch.zeros(5000, dtype=torch.long)),
+        log_likelihood(torch.full((5000, 2), 0.5), torch.zeros(5000, dtype=torch.long)),
         5000 * math.log(0.5),
         "-inf means: the product was formed first and rounded to 0. Take logarithms before the sum.",
     )
@@ -735,26 +714,31 @@ from course_lib.softmax_regression import negative_log_likelihood
 
 # %% check="negative_log_likelihood"
 with check("negative_log_likelihood"):
-    logits = torch.tensor([[2.0, 1.0, -1.0], [0.0, 0.0, 0.0], [0.5, -2.0, 3.0], [1.0, 1.0, 4.0]])
+    logits = torch.tensor([[2.0, 1.0, -1.0], [0.0, 0.0, 0.0], [0.5, -2.0, 3.0], [1.0, 1.0, 4.0]], requires_grad=True)
     labels = torch.tensor([0, 1, 2, 0])
     loss = negative_log_likelihood(logits, labels)
+    expected = torch.nn.functional.cross_entropy(logits, labels)
     expect_shape(loss, (), "One number: the mean over the samples.")
     expect_close(
         loss,
-        torch.nn.functional.cross_entropy(logits, labels),
-        "The MEAN over samples of -log p[i, y_i]. Four times too large: a sum. Three times too small: a mean over classes, too.",
+        expected,
+        "The MEAN over samples of -log p[i, y_i]. Four times too large: a sum. Three times too small: a mean over "
+        "classes, too.",
     )
-    equal = negative_log_likelihood(torch.zeros(5, 10), torch.arange(5))
-    expect_close(equal, math.log(10), "Equal logits give every class 1/10, so the loss is log 10.")
+    (slope,), (right,) = torch.autograd.grad(loss, logits), torch.autograd.grad(expected, logits)
+    expect_close(slope, right, "The value is right, its gradient is not: is something detached?")
+    expect_close(
+        negative_log_likelihood(torch.zeros(5, 10), torch.arange(5)),
+        math.log(10),
+        "Equal logits give every class 1/10, so the loss is log 10.",
+    )
     extreme = torch.tensor([[1e4, -1e4], [0.0, 1000.0]], requires_grad=True)
     loss = negative_log_likelihood(extreme, torch.tensor([1, 0]))
-    expect_close(
-        loss,
-        (2e4 + 1000) / 2,
-        "inf or NaN: log(softmax) has met a probability that is 0. Use log_softmax.",
-    )
-    loss.backward()
-    expect_true(extreme.grad.isfinite(), "The loss is finite, but its gradient is not.")
+    expect_close(loss, (2e4 + 1000) / 2, "inf or NaN: log(softmax) has met a probability that is 0. Use log_softmax.")
+    expect_true(torch.autograd.grad(loss, extreme)[0].isfinite(), "The loss is finite, but its gradient is not.")
+    given = torch.tensor([[3.0, 1.0]])
+    negative_log_likelihood(given, torch.tensor([0]))
+    expect_close(given, [[3.0, 1.0]], "The caller's logits have changed: do not work in place.")
 
 # %% [markdown]
 # ### Two other losses
@@ -791,10 +775,11 @@ from course_lib.softmax_regression import zero_one_loss
 
 # %% check="zero_one_loss"
 with check("zero_one_loss"):
-    mistakes = zero_one_loss(torch.tensor([1, 2, 3, 3]), torch.tensor([1, 0, 0, 3]))
+    predictions, labels = torch.tensor([1, 0, 3, 3, 2]), torch.tensor([1, 2, 0, 3, 4])
+    mistakes = torch.as_tensor(zero_one_loss(predictions, labels))
     expect_shape(mistakes, (), "One number for all samples.")
-    expect_close(mistakes, 2, "Count the WRONG ones, and sum: no mean here.")
-    assert not mistakes.is_floating_point(), f"A count is an integer tensor; found {mistakes.dtype}."
+    expect_close(mistakes, 3, "Count the WRONG ones, too large or too small; and sum: no mean here.")
+    assert not mistakes.is_floating_point(), f"A count is an integer; found {mistakes.dtype}."
 
 # %% exercise="squared_error" points=2 minutes=8 difficulty=1 lecture="L02.11"
 from course_lib.softmax_regression import squared_error
@@ -814,12 +799,18 @@ with check("squared_error"):
         4.5,
         "Half of 1 + 4 + 4 + 0. Twice as much: the 1/2 is missing. Less: there is no mean.",
     )
-    f.requires_grad_()
-    squared_error(f, y).backward()
-    expect_close(f.grad, f.detach() - y, "The gradient is f - y, which is what the 1/2 is for.")
-    gaussian = torch.distributions.Normal(f.detach(), 1.0).log_prob(y).sum()
+    expect_close(f[0], [1.0, 2.0], "The caller's predictions have changed: do not work in place.")
+    up, down = f.clone(), f.clone()
+    up[1, 0] += 0.5
+    down[1, 0] -= 0.5
     expect_close(
-        squared_error(f.detach(), y) + 4 / 2 * math.log(2 * math.pi),
+        squared_error(up, y) - squared_error(down, y),
+        f[1, 0] - y[1, 0],
+        "The slope along each entry of f is f - y, which is what the 1/2 is for.",
+    )
+    gaussian = torch.distributions.Normal(f, 1.0).log_prob(y).sum()
+    expect_close(
+        squared_error(f, y) + 4 / 2 * math.log(2 * math.pi),
         -gaussian,
         "Minus the Gaussian log-likelihood differs from it by N D / 2 log(2 pi).",
     )
@@ -870,34 +861,22 @@ from course_lib.softmax_regression import gradient_descent
 # %% check="gradient_descent"
 with check("gradient_descent"):
     start = torch.tensor([1.0, -2.0])
-    curvature = torch.tensor([1.0, 3.0])
-    path = gradient_descent(lambda theta: curvature * theta, start, 0.1, 5)
+    bowl = torch.tensor([[1.0, 0.5], [0.5, 3.0]])
+    calls = []
+    path = gradient_descent(lambda theta: calls.append(1) or bowl @ theta, start, 0.1, 5)
     expect_shape(path, (6, 2), "Five steps visit six places: the start is entry 0.")
-    expect_close(
-        path[0],
-        [1.0, -2.0],
-        "Entry 0 is the start. If it has moved, an in-place `-=` has rewritten it.",
-    )
+    expect_close(path[0], [1.0, -2.0], "Entry 0 is the start. If it has moved, an in-place `-=` has rewritten it.")
     expect_close(
         path[1],
-        [0.9, -1.4],
-        "theta - learning_rate * gradient. Wrong direction? Uphill. Wrong size? Do not normalise.",
+        [1.0, -1.45],
+        "theta - learning_rate * gradient, all entries at once from the gradient at the old theta. Uphill: wrong sign.",
     )
-    expect_close(
-        path[-1],
-        start * (1 - 0.1 * curvature) ** 5,
-        "Every step uses the gradient at the new place.",
-    )
-    expect_close(
-        start,
-        [1.0, -2.0],
-        "The caller's start has changed: compute a new tensor instead of using `-=`.",
-    )
-    expect_shape(
-        gradient_descent(lambda theta: theta, torch.tensor(1.0), 0.1, 0),
-        (1,),
-        "Without a step, the path is the start alone.",
-    )
+    matrix = torch.linalg.matrix_power(torch.eye(2) - 0.1 * bowl, 5)
+    expect_close(path[-1], matrix @ start, "Every step uses the gradient at the new place.")
+    assert len(calls) == 5, f"Five steps need five gradients; found {len(calls)}."
+    expect_close(start, [1.0, -2.0], "The caller's start has changed: compute a new tensor instead of using `-=`.")
+    alone = gradient_descent(lambda theta: theta, torch.tensor(1.0), 0.1, 0)
+    expect_shape(alone, (1,), "Without a step, the path is the start alone.")
 
 # %% [markdown]
 # Now your function walks a real loss: logistic regression with one weight and one bias. The inputs are not centred,
@@ -949,25 +928,25 @@ from course_lib.softmax_regression import softmax_regression_gradient
 with check("softmax_regression_gradient"):
     draw = torch.Generator().manual_seed(3)
     x = torch.randn(6, 4, generator=draw, dtype=torch.float64)
-    weights = torch.randn(4, 3, generator=draw, dtype=torch.float64)
-    labels = torch.tensor([0, 2, 1, 1, 0, 2])
-    found = softmax_regression_gradient(x, labels, weights)
-    expect_shape(found, (4, 3), "The gradient has the shape of the weights, (D, C). (C, D) is the transpose.")
-    variable = weights.clone().requires_grad_()
-    torch.nn.functional.cross_entropy(x @ variable, labels).backward()
-    expect_close(
-        found,
-        variable.grad,
-        "x^T (P - Y) / N. Six times too large: not divided by N. Wrong sign everywhere: Y - P.",
-        rtol=1e-9,
-        atol=1e-12,
-    )
-    expect_close(
-        found.sum(dim=1),
-        [0.0] * 4,
-        "Over the classes P and Y both sum to 1, so each row of the gradient sums to 0.",
-        atol=1e-12,
-    )
+    weights = torch.randn(4, 3, generator=draw, dtype=torch.float64, requires_grad=True)
+    for labels in (torch.tensor([0, 2, 1, 1, 0, 2]), torch.tensor([0, 1, 1, 1, 0, 0])):
+        found = torch.as_tensor(softmax_regression_gradient(x, labels, weights.detach()))
+        expect_shape(
+            found,
+            (4, 3),
+            "The gradient has the shape of the weights, (D, C), also if a class does not occur. (C, D) is transposed.",
+        )
+        (expected,) = torch.autograd.grad(torch.nn.functional.cross_entropy(x @ weights, labels), weights)
+        expect_close(
+            found,
+            expected,
+            "x^T (P - Y) / N. Six times too large: not divided by N. Wrong sign everywhere: Y - P.",
+            rtol=1e-9,
+            atol=1e-12,
+        )
+        expect_close(found.sum(dim=1), [0.0] * 4, "P and Y both sum to 1 over the classes: rows sum to 0.", atol=1e-12)
+    huge = torch.as_tensor(softmax_regression_gradient(1e4 * x, labels, weights.detach()))
+    expect_true(huge.isfinite(), "Large inputs give large logits: use the stable softmax.")
 
 # %% [markdown]
 # ### Minibatches
@@ -991,25 +970,19 @@ from course_lib.softmax_regression import minibatches
 with check("minibatches"):
     draw = torch.Generator().manual_seed(0)
     batches = list(minibatches(10, 4, draw))
-    assert [len(batch) for batch in batches] == [4, 4, 2], (
-        f"Ten samples in batches of 4 are 4 + 4 + 2; found {[len(batch) for batch in batches]}. Keep the short last batch."
-    )
+    sizes = [len(batch) for batch in batches]
+    assert sizes == [4, 4, 2], f"Ten samples in batches of 4 are 4 + 4 + 2; found {sizes}. Keep the short last batch."
+    sizes = [len(batch) for batch in minibatches(8, 4, draw)]
+    assert sizes == [4, 4], f"Eight samples in batches of 4 are 4 + 4; found {sizes}. An empty batch has no mean."
     seen = torch.cat(batches)
-    expect_close(
-        seen.sort().values,
-        range(10),
-        "Every index exactly once in an epoch: draw without replacement.",
-    )
+    expect_close(seen.sort().values, range(10), "Every index exactly once in an epoch: draw without replacement.")
     assert seen.dtype == torch.int64, f"Indices are int64; found {seen.dtype}."
-    again = torch.cat(list(minibatches(10, 4, draw)))
-    assert not torch.equal(seen, again), (
-        "A second epoch has another order: shuffle, and do not seed inside the function."
-    )
-    expect_close(
-        torch.cat(list(minibatches(10, 4, torch.Generator().manual_seed(0)))),
-        seen,
-        "The same seed gives the same order: draw from the generator that was given.",
-    )
+    again = torch.cat(list(minibatches(10, 4, torch.Generator().manual_seed(0))))
+    expect_close(again, seen, "The same seed gives the same order: draw from the generator that was given.")
+    first, second = minibatches(100, 50, draw)
+    assert first.max() - first.min() > 50, "The batches are blocks of neighbours: shuffle the indices before cutting."
+    other, _ = minibatches(100, 50, draw)
+    assert not torch.equal(first, other), "A second epoch has another order: do not seed inside the function."
 
 # %% [markdown]
 # ### The classifier
@@ -1037,55 +1010,42 @@ with check("SoftmaxRegression"):
     x = torch.tensor([[-2.0, 0.0], [-1.0, 1.0], [1.0, 1.0], [2.0, 0.0], [0.0, 4.0]])
     labels = torch.tensor([0, 0, 1, 1, 2])
     model = SoftmaxRegression(features=2, classes=3)
-    expect_shape(
-        model.weights,
-        (3, 3),
-        "Two features and the constant: three rows; three classes: three columns.",
-    )
+    expect_shape(model.weights, (3, 3), "Two features and the constant: three rows; three classes: three columns.")
     expect_close(model.inputs(x)[:, -1], [1.0] * 5, "With a bias, the last column of the inputs is 1.")
-    expect_close(
-        model.predict_proba(x),
-        torch.full((5, 3), 1 / 3),
-        "Weights of 0 give every class the same probability.",
-    )
+    expect_shape(SoftmaxRegression(2, 3, bias=False).inputs(x), (5, 2), "Without a bias the inputs stay as they are.")
+    expect_close(model.predict_proba(x), torch.full((5, 3), 1 / 3), "Weights of 0 give all classes the same share.")
+
+    # Two epochs, replayed with PyTorch's own loss and gradient.
+    replay, ones = torch.zeros(3, 3, requires_grad=True), torch.cat([x, torch.ones(5, 1)], dim=1)
+    expected, order = [], torch.Generator().manual_seed(7)
+    for _ in range(2):
+        total = 0.0
+        for batch in minibatches(5, 2, order):
+            loss = torch.nn.functional.cross_entropy(ones[batch] @ replay, labels[batch])
+            total += len(batch) * loss.item()
+            (slope,) = torch.autograd.grad(loss, replay)
+            replay = (replay - 0.1 * slope).detach().requires_grad_()
+        expected.append(total / 5)
     calls = []
-    losses = model.fit(
-        x,
-        labels,
-        learning_rate=0.5,
-        epochs=200,
-        batch_size=2,
-        generator=torch.Generator().manual_seed(0),
-        on_epoch=lambda epoch, loss: calls.append((epoch, loss)),
+    losses = model.fit(x, labels, 0.1, 2, 2, torch.Generator().manual_seed(7), lambda *call: calls.append(call))
+    assert len(losses) == 2, f"One loss for each epoch: expected 2, found {len(losses)}."
+    expect_close(
+        model.weights,
+        replay,
+        "One step for each batch, with the mean gradient of that batch, and batches from the given generator.",
     )
-    assert len(losses) == 200, f"One loss for each epoch: expected 200, found {len(losses)}."
-    assert calls == list(enumerate(losses)), (
-        "Call on_epoch(epoch, loss) after each epoch, counted from 0, with the loss that you return."
-    )
-    assert losses[-1] < 0.2 < losses[0], (
-        f"The loss should fall below 0.2 here; it went from {losses[0]:.3f} to {losses[-1]:.3f}."
-    )
+    expect_close(losses, expected, "Weigh each batch by its size, and take its loss BEFORE the update.")
+    assert calls == list(enumerate(losses)), "Call on_epoch(epoch, loss) after each epoch, counted from 0."
+
+    before = model.weights.clone()
+    model.fit(x, labels, learning_rate=0.0, epochs=1)
+    expect_close(model.weights, before, "`fit` goes on from the present weights; it does not start again at 0.")
+    losses = model.fit(x, labels, learning_rate=0.5, epochs=200, batch_size=2)
+    assert losses[-1] < 0.2, f"The loss should fall below 0.2 here; it ends at {losses[-1]:.3f}."
     expect_close(model.predict(x), labels, "These five points can be learned without a mistake.")
-    one_batch = SoftmaxRegression(2, 3)
-    first = one_batch.fit(x, labels, learning_rate=0.1, epochs=1, batch_size=5)[0]
-    expect_close(
-        first,
-        math.log(3),
-        "The loss of a batch is taken BEFORE its update: at weights of 0 it is log 3.",
-    )
-    ones = torch.cat([x, torch.ones(5, 1)], dim=1)
-    step = torch.zeros(3, 3, requires_grad=True)
-    torch.nn.functional.cross_entropy(ones @ step, labels).backward()
-    expect_close(
-        one_batch.weights,
-        -0.1 * step.grad,
-        "One epoch of one batch is one step: weights - learning_rate * gradient of the mean loss.",
-    )
-    expect_shape(
-        SoftmaxRegression(2, 3, bias=False).inputs(x),
-        (5, 2),
-        "Without a bias the inputs stay as they are.",
-    )
+    precise = SoftmaxRegression(2, 3)
+    precise.fit(x.double(), labels, epochs=1)
+    assert precise.weights.dtype == torch.float64, "The weights take over the dtype of x; float64 here."
 
 # %% [markdown]
 # Watch it learn. Three clouds of points, your class, and the weights after every epoch:
@@ -1157,12 +1117,14 @@ from course_lib.softmax_regression import empirical_risk
 # %% check="empirical_risk"
 with check("empirical_risk"):
     x, labels = torch.tensor([[-1.0], [1.0], [2.0], [3.0]]), torch.tensor([0, 1, 1, 0])
-    risk = empirical_risk(lambda x: (x[:, 0] > 0).long(), lambda predictions, y: predictions != y, x, labels)
+    risk = torch.as_tensor(
+        empirical_risk(lambda x: (x[:, 0] > 0).long(), lambda predictions, y: predictions != y, x, labels)
+    )
     expect_shape(risk, (), "One number: the mean over the samples.")
     expect_close(risk, 0.25, "One of four samples is wrong. True counts as 1; the mean is over samples.")
     assert risk.is_floating_point(), f"A share of mistakes is a floating-point number; found {risk.dtype}."
-    halves = empirical_risk(lambda x: 2 * x[:, 0], lambda f, y: 0.5 * (f - y) ** 2, x, labels.float())
-    expect_close(halves, (2.0 + 0.5 + 4.5 + 18.0) / 4, "Any loss will do that gives one number per sample.")
+    two_columns = empirical_risk(lambda x: torch.cat([x, 2 * x], dim=1), lambda f, y: f[:, 1] - y, x, labels)
+    expect_close(two_columns, 2.0, "loss(model(x), labels), in this order; then the mean over the SAMPLES, 4 of them.")
 
 # %% [markdown]
 # Where the source of the data is known, the true risk can be had as exactly as one likes: draw a fresh sample,
@@ -1228,31 +1190,35 @@ from course_lib.softmax_regression import train
 # A `for` over the batches with four calls and an `append` of a Python number (`.item()`, or detached and converted at
 # the end).
 
+
 # %% check="train"
+class PlainDescent:
+    """The least that an optimiser can be."""
+
+    def __init__(self, parameter, learning_rate):
+        self.parameter, self.learning_rate = parameter, learning_rate
+
+    def zero_grad(self):
+        self.parameter.grad = None
+
+    def step(self):
+        with torch.no_grad():
+            self.parameter -= self.learning_rate * self.parameter.grad
+
+
 with check("train"):
     theta = torch.tensor(1.0, requires_grad=True)
-    losses = train(
-        [theta],
-        lambda parameters, batch: (parameters[0] - batch) ** 2,
-        torch.optim.SGD([theta], lr=0.5),
-        [0.0, 2.0],
-    )
+    theta.grad = torch.tensor(100.0)  # left over from somebody else
+    batches = iter([0.0, 2.0])
+    losses = train([theta], lambda parameters, batch: (parameters[0] - batch) ** 2, PlainDescent(theta, 0.5), batches)
     assert [type(loss) for loss in losses] == [float, float], f"One float for each batch; found {losses}."
-    expect_close(losses, [1.0, 4.0], "Note the loss BEFORE the step that it causes.")
-    expect_close(
-        theta,
-        2.0,
-        "0.5 instead of 2: the gradient of the first batch was still in there. Clear it for each batch.",
-        atol=1e-6,
-    )
+    expect_close(losses[0], 1.0, "Note the loss BEFORE the step that it causes.")
+    expect_close(losses[1], 4.0, "Clear the gradients BEFORE each batch: what is left over must not be followed.")
+    expect_close(theta, 2.0, "Clear, loss, differentiate, step: once each, in this order, for each batch.", atol=1e-6)
     theta = torch.tensor(0.0, requires_grad=True)
     heavy = torch.optim.SGD([theta], lr=0.1, momentum=0.9)
     train([theta], lambda parameters, batch: parameters[0] * batch, heavy, [1.0, 1.0])
-    expect_close(
-        theta,
-        -0.29,
-        "The optimiser remembers (momentum): use the one that was given, and step once per batch.",
-    )
+    expect_close(theta, -0.29, "The optimiser remembers (momentum): use the one that was given, one step per batch.")
 
 # %% [markdown]
 # ## 8. The experiment: handwritten digits
