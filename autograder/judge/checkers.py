@@ -112,7 +112,31 @@ def assert_close(
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """The first word as a sentence begins; a name of the student's, `x_train` or W, stays as it is written."""
+    return (
+        text[:1].upper() + text[1:]
+        if text.startswith(("the ", "entry ", "a ", "an ", "your ", "its ", "each "))
+        else text
+    )
+
+
+def _telling_factor(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], smallest: float) -> str:
+    """A factor that names a mistake (2, N, 1/N): a small whole number or its inverse, seen in two entries or more.
+
+    Any other number would tell the expected value to whoever divides.
+    """
+    large = np.abs(wanted) > smallest
+    if np.count_nonzero(large) < 2:
+        return ""
+    ratios = found[large] / wanted[large]
+    factor = float(ratios.flat[0])
+    if not np.isfinite(ratios).all() or not np.allclose(ratios, factor, rtol=1e-3):
+        return ""
+    for whole in range(2, 257):
+        for value, name in ((float(whole), str(whole)), (1 / whole, f"1/{whole}")):
+            if abs(abs(factor) - value) < 2e-3 * value:
+                return f" It is off by a factor of {'-' if factor < 0 else ''}{name} everywhere."
+    return ""
 
 
 def _close(found: Any, wanted: Any, rtol: float, atol: float) -> bool:
@@ -122,6 +146,8 @@ def _close(found: Any, wanted: Any, rtol: float, atol: float) -> bool:
 
 def _difference(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], rtol: float, atol: float) -> str:
     """Describe how two arrays of one shape differ, in words that help and give nothing away."""
+    if found.dtype.kind == "b":
+        found, wanted = found.astype(np.int64), wanted.astype(np.int64)
     with np.errstate(all="ignore"):
         bad = ~np.isclose(found, wanted, rtol=rtol, atol=atol)
         nan, inf = np.isnan(found) & ~np.isnan(wanted), np.isinf(found) & ~np.isinf(wanted)
@@ -141,15 +167,8 @@ def _difference(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], rtol:
             return text + " It looks transposed."
         if _close(-found, wanted, rtol, atol):
             return text + " The sign is the wrong way round."
-        large = np.abs(wanted) > max(atol, 1e-12)
-        if large.any() and found.size > 0:
-            ratios = found[large] / wanted[large]
-            if (
-                np.isfinite(ratios).all()
-                and np.allclose(ratios, ratios.flat[0], rtol=1e-3)
-                and abs(ratios.flat[0]) > 1e-9
-            ):
-                return text + f" It is off by a factor of {ratios.flat[0]:.4g} everywhere."
+        if factor := _telling_factor(found, wanted, max(atol, 1e-12)):
+            return text + factor
         if found.size > 1:
             shifts = found - wanted
             if np.allclose(shifts, shifts.flat[0], rtol=1e-3, atol=atol):
@@ -165,21 +184,26 @@ def _count(mask: np.ndarray[Any, Any]) -> str:
 def assert_equal(actual: Any, expected: Any, hint: str = "", what: str = "the result") -> None:
     """Values are the same: numbers, strings, sequences of them, or arrays entry by entry (1 and 1.0 are the same)."""
     tail = f" {hint}" if hint else ""
+    if isinstance(actual, Handle):
+        raise Mistake(f"{_capital(what)} is {_name(actual)}, which is not right.{tail}")
     if isinstance(expected, torch.Tensor | np.ndarray):
         found, wanted = as_array(actual, what), as_array(expected)
         if found.shape != wanted.shape:
             raise Mistake(f"{_capital(what)} has shape {found.shape}, expected {wanted.shape}.{tail}")
         if not np.array_equal(found, wanted):
-            bad = found != wanted
-            raise Mistake(f"{_capital(what)} is wrong in {_count(np.asarray(bad))}.{tail}")
+            raise Mistake(f"{_capital(what)} is wrong in {_count(np.asarray(found != wanted))}.{tail}")
         return
-    if (
-        isinstance(actual, torch.Tensor | np.ndarray | np.generic)
-        and np.size(actual) == 1
-        and isinstance(expected, int | float)
-    ):
-        actual = actual.item()
-    if isinstance(actual, Handle) or actual != expected:
+    if isinstance(actual, torch.Tensor | np.ndarray | np.generic):
+        if np.size(as_array(actual, what)) != 1 and isinstance(expected, bool | int | float | str):
+            raise Mistake(f"{_capital(what)} is {_name(actual)}; one value was expected.{tail}")
+        actual = actual.item() if np.size(as_array(actual, what)) == 1 else as_array(actual, what).tolist()
+    if isinstance(actual, list | tuple) and isinstance(expected, list | tuple):
+        if len(actual) != len(expected):
+            raise Mistake(f"{_capital(what)} has {len(actual)} entries, expected {len(expected)}.{tail}")
+        for index, (one, other) in enumerate(zip(actual, expected, strict=True)):
+            assert_equal(one, other, hint, f"entry {index} of {what}")
+        return
+    if actual != expected:
         raise Mistake(f"{_capital(what)} is {_name(actual)}, which is not right.{tail}")
 
 

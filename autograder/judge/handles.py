@@ -12,7 +12,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from autograder.judge.problems import Crashed, Forbidden, GraderFault, NotDone, OutOfMemory, Raised, TimedOut, Undefined
+from autograder.judge.problems import (
+    Crashed,
+    Forbidden,
+    GraderFault,
+    Mistake,
+    NotDone,
+    OutOfMemory,
+    Raised,
+    TimedOut,
+    Undefined,
+)
 from autograder.sandbox import wire
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout
 
@@ -133,8 +143,6 @@ class Student:
             if set(names) & set(problem.bases):
                 return problem.text
             raise
-        from autograder.judge.problems import Mistake
-
         raise Mistake(f"No error was raised; {' or '.join(names)} was expected for this input.")
 
     # -- machinery --------------------------------------------------------------------------------------------
@@ -250,6 +258,11 @@ class Student:
             return Forbidden(f"This exercise asks you to build it yourself: {text} may not be used here.")
         if kind == "not_done":
             return NotDone("Not done yet: the cell still raises NotImplementedError.")
+        if kind == "no_gradient":
+            return Mistake(
+                f"Your code returned {text}, and a gradient has to flow through it: compute with the tensors that come "
+                "in, without .item(), .detach(), .numpy() or torch.no_grad() on the way."
+            )
         if kind == "undefined":
             return Undefined(f"`{text}` is not defined when your cell has run. {self._cell_problem}".strip())
         where = describe_lines(error.get("lines"))

@@ -15,8 +15,6 @@ import io
 import linecache
 import os
 import random
-import resource
-import signal
 import socket
 import sys
 import time
@@ -27,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from autograder.sandbox import confine, guards, wire
+from autograder.sandbox import guards, wire
 
 TEXT_LIMIT = 4_000  # characters of an error message
 ITEMS_LIMIT = 100_000  # items that an iterator may hand to the judge
@@ -74,6 +72,10 @@ class CappedText(io.TextIOBase):
 
 class NameUndefined(Exception):
     """The judge asked for a global that is not there."""
+
+
+class NoGradient(Exception):
+    """The judge asked for a gradient of something that has none."""
 
 
 class JudgeRefused(Exception):
@@ -324,6 +326,8 @@ def _kind_of(error: BaseException, message: str) -> str:
         return "forbidden"
     if isinstance(error, JudgeRefused):
         return "refused"
+    if isinstance(error, NoGradient):
+        return "no_gradient"
     if isinstance(error, NameUndefined):
         return "undefined"
     if isinstance(error, MemoryError) or "can't allocate memory" in message:
@@ -341,6 +345,10 @@ def _value_and_grad(
         args[index] = args[index].detach().clone().requires_grad_()
     with torch.enable_grad():
         value = function(*args, **kwargs)
+        if not isinstance(value, torch.Tensor) or not value.requires_grad:
+            raise NoGradient(
+                "a tensor without a gradient" if isinstance(value, torch.Tensor) else f"a {type(value).__name__}"
+            )
         weights = torch.ones_like(value) if upstream is None else upstream.to(value.dtype)
         gradients = _autograd_grad(value, [args[i] for i in wrt], weights, allow_unused=True)
     return value.detach(), list(gradients)
@@ -435,88 +443,3 @@ def _plain_bundle(data: Any) -> dict[str, Any]:
         if isinstance(value, str):
             bundle[str(kind)] = value
     return bundle
-
-
-# -- the supervisor -------------------------------------------------------------------------------------------
-
-
-def supervise(channel: wire.Channel, shell: Any, limits: dict[str, float], confined: bool) -> None:
-    """Process 1 of a submission: forks the base, ends what the judge says, and never runs student code.
-
-    Args:
-        channel: to the judge.
-        shell: the warm shell that the base inherits.
-        limits: the fields of `autograder.curriculum.Limits`.
-        confined: whether this process has namespaces of its own (and so may refuse system calls and number pids).
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while True:
-        try:
-            header, _, fd = channel.receive_fd()
-        except wire.WireError:
-            return
-        if header.get("op") == "base" and fd is not None:
-            pid = os.fork()
-            if pid == 0:
-                channel.close()
-                _become_base(wire.Channel(socket.socket(fileno=fd)), shell, limits, confined)
-                os._exit(0)
-            os.close(fd)
-            channel.send({"pid": pid})
-        elif header.get("op") == "release":
-            pid = int(header["pid"])
-            channel.send({"ended": _end_all_since(pid) if confined else _end_group(pid)})
-        elif header.get("op") == "usage":
-            used = resource.getrusage(resource.RUSAGE_CHILDREN)
-            channel.send({"cpu": used.ru_utime + used.ru_stime})
-
-
-def _become_base(channel: wire.Channel, shell: Any, limits: dict[str, float], confined: bool) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    baseline = limits.get("baseline") or 0
-    confine.limit_resources(
-        int(baseline),
-        int(limits["memory_mb"]),
-        int(limits["processes"]),
-        int(limits["file_mb"]),
-        max(limits["cell_seconds"], limits["test_seconds"]) * 1.5,
-    )
-    if confined:
-        confine.drop_capabilities()
-        confine.refuse_system_calls()
-    channel.send({"hello": os.getpid()})
-    Worker(channel, shell, int(limits["output_kb"])).serve()
-
-
-def _end_group(pid: int) -> int:
-    """Without a pid namespace: kill one process and its group; what has left the group is not found."""
-    ended = 0
-    for kill in (os.kill, os.killpg):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            kill(pid, signal.SIGKILL)
-            ended = 1
-    return ended
-
-
-def _end_all_since(first: int) -> int:
-    """Kill every process born at or after process `first` of this namespace; returns how many were there."""
-    probe = os.fork()
-    if probe == 0:
-        os._exit(0)
-    os.waitpid(probe, 0)
-    ended = 0
-    for _ in range(3):  # a fork that was under way when its parent was killed is met in the next round
-        alive = 0
-        for pid in range(max(first, 2), probe + 4096 if ended else probe):
-            try:
-                os.kill(pid, signal.SIGKILL)
-                alive += 1
-            except (ProcessLookupError, PermissionError):
-                continue
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        ended += alive
-        if alive == 0:
-            break
-    return ended
