@@ -132,9 +132,10 @@ with check("below_line"):
     )
     edge = below_line(torch.tensor([[1.0, 0.0]]), torch.tensor([1.0, 1.0, -1.0]))
     assert edge.item(), "A point on the line counts as inside: use <=, not <."
-    expect_close(points[1], [2.0, 0.0], "The caller's points have changed: do not work in place.")
-    five = below_line(torch.ones(4, 5), torch.tensor([1.0, 1.0, -1.0, -1.0, -1.0, 0.0]))
+    ones = torch.ones(4, 5)
+    five = below_line(ones, torch.tensor([1.0, 1.0, -1.0, -1.0, -1.0, 0.0]))
     expect_close(five, [True] * 4, "The rule holds for any number of features, not only for two.")
+    expect_true(ones == 1, "The caller's points have changed: do not work in place.")
 
 # %% [markdown]
 # ### A rule that learns from its mistakes
@@ -799,7 +800,7 @@ with check("squared_error"):
         4.5,
         "Half of 1 + 4 + 4 + 0. Twice as much: the 1/2 is missing. Less: there is no mean.",
     )
-    expect_close(f[0], [1.0, 2.0], "The caller's predictions have changed: do not work in place.")
+    expect_close(f, [[1, 2], [0, -1]], "The caller's predictions have changed: do not work in place.")
     up, down = f.clone(), f.clone()
     up[1, 0] += 0.5
     down[1, 0] -= 0.5
