@@ -86,7 +86,7 @@ def normalizers(dog: float = -3.0, cat: float = 1.0, owl: float = 0.5) -> Figure
     for panel, (name, positive) in zip(axes, maps.items(), strict=True):
         if positive.sum() == 0:
             panel.text(0.5, 0.5, "0 / 0", transform=panel.transAxes, ha="center", fontsize=20, color=MARK)
-            panel.set(xticks=range(3), xticklabels=_ANIMALS)
+            panel.set(xticks=range(3), xticklabels=_ANIMALS, xlim=(-0.6, 2.6))
             verdict = "no answer"
         else:
             p = (positive / positive.sum()).numpy()
@@ -217,7 +217,7 @@ def _bars(
     log: bool = False,
 ) -> None:
     bottom = 1e-4 if log else 0
-    shown = np.clip(values, bottom, 1e9) if log else values
+    shown = np.clip(values, bottom, 1e60) if log else values
     axes.bar(range(len(values)), shown - bottom if log else shown, bottom=bottom, color=CYCLE[: len(values)])
     if not log:
         axes.axhline(0, color=GREY, lw=1)

@@ -64,7 +64,7 @@ def perceptron_steps(mistake: int = 0) -> Figure:
     _circles_and_crosses(axes, x, circle, wrong)
     if at < len(corrected):
         axes.plot(*x[corrected[at]], "s", ms=17, mfc="none", mec=GREEN, mew=2, label="corrected next")
-        axes.set_title(f"After {at} corrections: {int(wrong.sum())} points wrong")
+        axes.set_title(f"Corrections: {at}, points wrong: {int(wrong.sum())}")
     else:
         axes.set_title(f"Done after {at} corrections: no point wrong")
     axes.set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
