@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from autograder.judge import received
 from autograder.judge.problems import (
     Crashed,
     Forbidden,
@@ -26,10 +27,12 @@ from autograder.judge.problems import (
 from autograder.sandbox import wire
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout
 
-_GONE = (
+GONE = (
     "Your code ended the whole process while it was tested (exit(), os._exit(), or a crash in compiled code): "
     "a function should return its result."
 )
+TOGETHER = "The processes of your code together asked for more memory than one submission gets."
+CALLBACK_SHARE = 3  # how many times its own limit a test's functions may take when student code calls them
 
 
 class Handle:
@@ -40,7 +43,7 @@ class Handle:
     def __init__(self, student: Student, node: dict[str, Any]):
         object.__setattr__(self, "_student", student)
         object.__setattr__(self, "_node", node)
-        object.__setattr__(self, "type_name", str(node.get("type", "function"))[:80])
+        object.__setattr__(self, "type_name", received.words(node.get("type", "function"), 80))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._student.call(self._node, args, kwargs)
@@ -87,6 +90,7 @@ class Student:
         self._process = process
         self._allowed = seconds
         self._left = seconds
+        self._callback_seconds = CALLBACK_SHARE * seconds
         self._cell_problem = cell_problem
         self._callbacks: list[Callable[..., Any]] = []
         self._refusal: BaseException | None = None
@@ -178,33 +182,35 @@ class Student:
 
     def _exchange(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Send a request and serve the callbacks that come before its answer."""
-        started = time.monotonic()
-        deadline = started + self._left
+        deadline = time.monotonic() + self._left
         try:
-            self._process.send(header, buffers)
+            self._process.send(header, buffers, deadline, self._allowed)
             while True:
                 reply, data = self._process.receive(deadline, self._allowed)
                 if "callback" not in reply:
                     return reply, data
-                paused = time.monotonic()
-                self._answer_callback(reply, data)
-                deadline += time.monotonic() - paused  # the test's own time is not the student's
+                # The test's own time is not the student's, as long as they do not call it without end.
+                spent = min(self._answer_callback(reply, data, deadline), self._callback_seconds)
+                self._callback_seconds -= spent
+                deadline += spent
         except ProcessTimeout:
             raise TimedOut(
                 f"Your code was stopped after {self._allowed:g} seconds in this test. Look for a loop that does not "
                 "end, or for work that is repeated more often than needed."
             ) from None
         except ProcessGone as error:
-            raise Crashed(
-                f"Your code returned something too large: {error}." if "larger than" in str(error) else _GONE
-            ) from None
+            if self._process.sandbox.out_of_memory():
+                raise OutOfMemory(TOGETHER) from None
+            too_large = "larger than" in str(error)
+            raise Crashed(f"Your code returned something too large: {error}." if too_large else GONE) from None
         finally:
-            self._left = max(0.001, self._left - (time.monotonic() - started))
+            self._left = max(0.001, deadline - time.monotonic())
 
-    def _answer_callback(self, request: dict[str, Any], data: list[bytes]) -> None:
+    def _answer_callback(self, request: dict[str, Any], data: list[bytes], deadline: float) -> float:
+        """Run a function of the test for the worker; returns the seconds that the function took."""
         number = request["callback"]
         if type(number) is not int or not 0 <= number < len(self._callbacks):
-            raise Crashed(_GONE)
+            raise Crashed(GONE)
         values = self._decode(request.get("args"), data)
         if not (
             isinstance(values, list)
@@ -212,17 +218,21 @@ class Student:
             and isinstance(values[0], list)
             and isinstance(values[1], dict)
         ):
-            raise Crashed(_GONE)
+            raise Crashed(GONE)
+        started = time.monotonic()
+        buffers: list[bytes] = []
         try:
             result = self._callbacks[number](*values[0], **values[1])
             node, buffers = wire.encode(result, self._reduce)
+            answer = {"value": node}
         except GraderFault:
             raise
         except Exception as error:
             self._refusal = error
-            self._process.send({"refused": f"{type(error).__name__}: {error}"[:500]})
-            return
-        self._process.send({"value": node}, buffers)
+            answer = {"refused": f"{type(error).__name__}: {error}"[:500]}
+        spent = time.monotonic() - started
+        self._process.send(answer, buffers, deadline + spent, self._allowed)
+        return spent
 
     def _decode(self, node: Any, buffers: list[bytes]) -> Any:
         try:
@@ -252,8 +262,8 @@ class Student:
     def _problem(self, error: Any) -> Exception:
         """Words for the student about an exception in their code."""
         if not isinstance(error, dict):
-            return Crashed(_GONE)
-        kind, name, text = (str(error.get(key, "")) for key in ("kind", "type", "message"))
+            return Crashed(GONE)
+        kind, name, text = (received.words(error.get(key)) for key in ("kind", "type", "message"))
         if kind == "forbidden":
             return Forbidden(f"This exercise asks you to build it yourself: {text} may not be used here.")
         if kind == "not_done":
@@ -265,7 +275,7 @@ class Student:
             )
         if kind == "undefined":
             return Undefined(f"`{text}` is not defined when your cell has run. {self._cell_problem}".strip())
-        where = describe_lines(error.get("lines"))
+        where = received.lines(error.get("lines"))
         if kind == "memory":
             return OutOfMemory(f"Your code asked for more memory than one submission gets.{where}")
         if kind == "refused" and self._refusal is not None:
@@ -273,7 +283,7 @@ class Student:
             if isinstance(refusal, AssertionError):
                 return refusal
             text = f"the function that the test passed in could not work with what your code gave it ({text})"
-        bases = tuple(str(base) for base in error.get("bases", []) if isinstance(base, str))
+        name, bases = name[:80], tuple(received.names(error.get("bases")))
         message = f"Your code stopped with {name}: {text}".rstrip(": ") + where
         return Raised(message, kind=name, bases=bases, text=text)
 
@@ -283,14 +293,3 @@ class _Node:
 
     def __init__(self, node: dict[str, Any]):
         self.node = node
-
-
-def describe_lines(lines: Any) -> str:
-    """The student's own lines of a traceback, as they sent them, in a few words."""
-    if not isinstance(lines, list) or not lines:
-        return ""
-    shown = []
-    for line in lines[-3:]:
-        if isinstance(line, dict):
-            shown.append(f"\n  line {line.get('line')}: {str(line.get('text', ''))[:200]}")
-    return "".join(shown)

@@ -22,9 +22,19 @@ from typing import Any
 from autograder.compiler.manifest import Manifest, ManifestCell, reference_source
 from autograder.curriculum import Limits
 from autograder.intake import Submission, is_untouched
+from autograder.judge import received
 from autograder.judge.forbidden import forbidden_uses
-from autograder.judge.handles import Student, describe_lines
-from autograder.judge.problems import Crashed, Forbidden, GraderFault, Missing, NotDone, StudentProblem, TimedOut
+from autograder.judge.handles import TOGETHER, Student
+from autograder.judge.problems import (
+    Crashed,
+    Forbidden,
+    GraderFault,
+    Missing,
+    NotDone,
+    OutOfMemory,
+    StudentProblem,
+    TimedOut,
+)
 from autograder.judge.seeds import SeedSource
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sandbox, SandboxFault, Zygote
 
@@ -149,8 +159,9 @@ class GradingSession:
         while snapshot.cells < self._next:
             self._overlay(snapshot, snapshot.cells)
             if snapshot.cells in self._healthy:
-                sources = self._sources(self.entries[snapshot.cells], AS_IS)
-                snapshot.process.request({"op": "run", "sources": sources}, seconds=self.limits.cell_seconds)
+                snapshot.process.request(
+                    self._run_request(self.entries[snapshot.cells], AS_IS), seconds=self.limits.cell_seconds
+                )
             snapshot.cells += 1
         self._overlay(snapshot, self._next)
 
@@ -172,6 +183,10 @@ class GradingSession:
         extras = self.submission.extras
         helpers = [source for name, source in extras if variant == HELPERS_FIRST or name == cell.name]
         return [*helpers, *self.submission.cells[cell.name]]
+
+    def _run_request(self, cell: ManifestCell, variant: str) -> dict[str, Any]:
+        """Seeded, so that a replay and a regrade draw the same random numbers."""
+        return {"op": "run", "sources": self._sources(cell, variant), "seed": self.seed(cell, "", "cell")}
 
     # -- exercises -------------------------------------------------------------------------------------------
 
@@ -208,9 +223,12 @@ class GradingSession:
                 f"Your cell was stopped after {error.seconds:g} seconds, before any test could run."
             )
         except ProcessGone:
-            stage.problem = Crashed(
-                "Your cell ended the whole process (exit(), os._exit(), or a crash in compiled code)."
-            )
+            if self._sandbox is not None and self._sandbox.out_of_memory():
+                stage.problem = OutOfMemory(TOGETHER)
+            else:
+                stage.problem = Crashed(
+                    "Your cell ended the whole process (exit(), os._exit(), or a crash in compiled code)."
+                )
         finally:
             stage.seconds = time.monotonic() - started
             self.spent += stage.seconds
@@ -230,23 +248,23 @@ class GradingSession:
         seconds = min(self.limits.cell_seconds, self.limits.submission_seconds - self.spent)
         sources = self._sources(stage.cell, variant)
         try:
-            reply, _ = process.request({"op": "run", "sources": sources}, seconds=seconds)
+            reply, _ = process.request(self._run_request(stage.cell, variant), seconds=seconds)
         except (ProcessGone, ProcessTimeout):
             stage.process = None
             raise
-        times = [r.get("seconds") for r in reply.get("cells", []) if isinstance(r, dict)]
+        answers = reply.get("cells")
+        answers = [a for a in answers if isinstance(a, dict)] if isinstance(answers, list) else []
+        times = [a.get("seconds") for a in answers]
         stage.replay_seconds = sum(t for t in times if isinstance(t, float) and t > 0)
         helpers = len(sources) - len(self.submission.cells[stage.cell.name])
-        replies = [r for r in reply.get("cells", []) if isinstance(r, dict)][helpers:]
-        for answer in replies:
-            outputs = answer.get("outputs")
-            stage.outputs += outputs if isinstance(outputs, list) else []
+        room = int(self.limits.output_kb) << 10
+        for answer in answers[helpers:]:
+            stage.outputs += received.outputs(answer.get("outputs"), room)
             error = answer.get("error")
             if isinstance(error, dict):
-                where = describe_lines(error.get("lines"))
-                stage.cell_problem = f"Your cell stopped with {error.get('type')}: {error.get('message')}{where}"
-        shadowed = reply.get("shadowed")
-        stage.shadowed = [str(name)[:80] for name in shadowed][:20] if isinstance(shadowed, list) else []
+                kind, text = received.words(error.get("type"), 80), received.words(error.get("message"))
+                stage.cell_problem = f"Your cell stopped with {kind}: {text}{received.lines(error.get('lines'))}"
+        stage.shadowed = received.names(reply.get("shadowed"))
 
     def skip(self, cell: ManifestCell) -> None:
         """Go on after an entry that could not be judged."""
@@ -269,10 +287,17 @@ class GradingSession:
         if stage.process is not None and stage.process.alive:
             self._healthy[self._next] = stage.replay_seconds
             self._snapshots.append(Snapshot(stage.process, self._next + 1, self._next))
+        if self._sandbox is not None:  # what an exercise leaves behind acts on none of those that follow
+            self._sandbox.sweep()
         self._next += 1
 
     def variants(self, stage: Stage) -> list[str]:
-        """Other ways to prepare the namespace that could be fairer to this stage."""
+        """Other ways to prepare the namespace that could be fairer to this stage.
+
+        None for a quiz: a cell that knows how often it has run could give another answer each time.
+        """
+        if stage.cell.kind == "quiz":
+            return []
         names = [RESTORED] if stage.shadowed else []
         later = {name for name, _ in self.submission.extras} - {stage.cell.name}
         return [*names, HELPERS_FIRST] if later else names

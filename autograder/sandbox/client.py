@@ -47,6 +47,7 @@ class Process:
         self.channel = channel
         self.pid = pid
         self.alive = True
+        sandbox.processes.append(self)
 
     def request(
         self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = (), seconds: float = ANSWER_SECONDS
@@ -56,17 +57,26 @@ class Process:
         Raises:
             ProcessGone: the process ended. ProcessTimeout: it did not answer in time; it has been ended.
         """
-        self.send(header, buffers)
-        return self.receive(time.monotonic() + seconds, seconds)
+        deadline = time.monotonic() + seconds
+        self.send(header, buffers, deadline, seconds)
+        return self.receive(deadline, seconds)
 
     def send(
-        self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = (), fd: int | None = None
+        self,
+        header: dict[str, Any],
+        buffers: list[bytes] | tuple[bytes, ...],
+        deadline: float,
+        seconds: float,
+        fd: int | None = None,
     ) -> None:
-        """Send without waiting for an answer."""
+        """Send without waiting for an answer; a process that does not read is ended at the deadline."""
         if not self.alive:
             raise ProcessGone("the process has ended")
         try:
-            self.channel.send(header, buffers, fd)
+            self.channel.send(header, buffers, fd, deadline)
+        except wire.WireTimeout:
+            self.end()
+            raise ProcessTimeout(seconds) from None
         except wire.Closed:
             self._lost()
             raise ProcessGone("the process has ended") from None
@@ -85,32 +95,34 @@ class Process:
     def fork(self) -> Process:
         """Take a snapshot: a child that has everything this process has, and shares nothing with it."""
         ours, theirs = wire.pair()
+        deadline = time.monotonic() + ANSWER_SECONDS
         try:
-            self.send({"op": "fork"}, fd=theirs.fileno())
+            self.send({"op": "fork"}, (), deadline, ANSWER_SECONDS, theirs.fileno())
         finally:
             theirs.close()
-        child = Process(self.sandbox, wire.Channel(ours, self.channel.max_frame), 0)
-        header, _ = self.receive(time.monotonic() + ANSWER_SECONDS, ANSWER_SECONDS)
+        header, _ = self.receive(deadline, ANSWER_SECONDS)
         pid = header.get("pid")
         if type(pid) is not int or pid < 2:
             self.end()
             raise ProcessGone("the process cannot be copied any more")
-        child.pid = pid
+        child = Process(self.sandbox, wire.Channel(ours, self.channel.max_frame), pid)
         child.receive(time.monotonic() + ANSWER_SECONDS, ANSWER_SECONDS)
         return child
 
     def close(self) -> None:
-        """Hang up; a process that still listens ends by itself."""
+        """Hang up; a process that still listens ends by itself, any other at the next `Sandbox.sweep`."""
         self._lost()
 
     def end(self) -> None:
-        """End the process, and everything born after it, from outside."""
-        pid, was_alive = self.pid, self.alive
+        """End the process from outside, and with it every process that the judge has not asked for."""
+        was_alive = self.alive
         self._lost()
-        if was_alive and pid:
-            self.sandbox.release(pid)
+        if was_alive:
+            self.sandbox.sweep(self.pid)
 
     def _lost(self) -> None:
+        if self.alive:
+            self.sandbox.processes.remove(self)
         self.alive = False
         self.channel.close()
 
@@ -122,34 +134,49 @@ class Sandbox:
         self.channel = channel
         self.namespaces = namespaces
         self.max_result = max_result_mb << 20
+        self.processes: list[Process] = []  # those that the judge can talk to
 
     def base(self) -> Process:
         """Fork the first process that may run the student's code."""
         ours, theirs = wire.pair()
         try:
-            self.channel.send({"op": "base"}, fd=theirs.fileno())
+            header = self._ask({"op": "base"}, theirs.fileno())
         finally:
             theirs.close()
-        process = Process(self, wire.Channel(ours, self.max_result), 0)
-        header, _ = self._answer()
-        process.pid = int(header["pid"])
+        process = Process(self, wire.Channel(ours, self.max_result), int(header["pid"]))
         try:
             process.receive(time.monotonic() + ANSWER_SECONDS, ANSWER_SECONDS)
         except (ProcessGone, ProcessTimeout) as error:
             raise SandboxFault(f"the first process did not start: {error}") from None
         return process
 
-    def release(self, pid: int) -> int:
-        """End every process born at or after `pid`; returns how many there were."""
+    def sweep(self, ended: int = 0) -> int:
+        """End every process but those that the judge can still talk to; returns how many there were.
+
+        Their numbers are what they said themselves: one that lied about its own ends here too.
+
+        Args:
+            ended: the process on whose account this is done; without a pid namespace it alone can be found.
+        """
+        if not (ended or self.namespaces):
+            return 0
         try:
-            self.channel.send({"op": "release", "pid": pid})
-            return int(self._answer()[0]["ended"])
-        except (wire.WireError, SandboxFault):
+            return int(self._ask({"op": "sweep", "keep": [p.pid for p in self.processes], "end": ended})["ended"])
+        except SandboxFault:
             return 0
 
-    def _answer(self) -> tuple[dict[str, Any], list[bytes]]:
+    def out_of_memory(self) -> bool:
+        """Whether the supervisor has ended the processes because together they held too much memory."""
         try:
-            return self.channel.receive(time.monotonic() + ANSWER_SECONDS)
+            return self._ask({"op": "why"})["out_of_memory"] is True
+        except SandboxFault:
+            return False
+
+    def _ask(self, header: dict[str, Any], fd: int | None = None) -> dict[str, Any]:
+        deadline = time.monotonic() + ANSWER_SECONDS
+        try:
+            self.channel.send(header, (), fd, deadline)
+            return self.channel.receive(deadline)[0]
         except wire.WireError as error:
             raise SandboxFault(f"the supervisor of the sandbox did not answer: {error}") from None
 
@@ -198,7 +225,7 @@ class Zygote:
             tail = " | ".join(log.read_text(errors="replace").strip().splitlines()[-3:]) if log.exists() else ""
             raise SandboxFault(f"the sandbox did not start: {error} {tail}".strip()) from None
 
-    def sandbox(self, limits: Limits, max_result_mb: int = 256) -> Sandbox:
+    def sandbox(self, limits: Limits, max_result_mb: int = 64) -> Sandbox:
         """A fresh sandbox for one submission."""
         ours, theirs = wire.pair()
         request = {"limits": limits.as_dict(), "namespaces": self.level == "bubblewrap"}

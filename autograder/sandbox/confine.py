@@ -6,6 +6,7 @@ Source: namespaces(7), seccomp(2), capabilities(7), setrlimit(2).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -33,6 +34,12 @@ def _call(name: str, *args: object) -> None:
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent ends."""
     _call("prctl", PR_SET_PDEATHSIG, 9, 0, 0, 0)
+
+
+def be_first_to_go() -> None:
+    """Ask the kernel to end this process or its children, rather than any other, when the machine is out of memory."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
 
 
 def set_dumpable(on: bool) -> None:
@@ -87,6 +94,9 @@ _REFUSED = {
     "io_uring_register": (427, 427), "open_by_handle_at": (304, 265), "name_to_handle_at": (303, 264),
     "personality": (135, 92), "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106),
     "kexec_load": (246, 104), "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225), "acct": (163, 89),
+    # memory that no process needs to hold, and that nobody could count
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "semget": (64, 190),
+    "msgget": (68, 186), "mq_open": (240, 180),
     "quotactl": (179, 60), "syslog": (103, 116), "settimeofday": (164, 170), "clock_settime": (227, 112),
     "clock_adjtime": (305, 266), "adjtimex": (159, 171), "sethostname": (170, 161), "setdomainname": (171, 162),
 }  # fmt: skip
@@ -164,7 +174,7 @@ def limit_resources(baseline: int, memory_mb: int, processes: int, file_mb: int,
         (resource.RLIMIT_FSIZE, file_mb << 20, file_mb << 20),
         (resource.RLIMIT_NOFILE, 256, 256),
         (resource.RLIMIT_CPU, seconds, seconds + 2),
-        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_CORE, 1, 1),  # 0 would still start the machine's crash reporter, where it has one
         (resource.RLIMIT_MEMLOCK, 0, 0),
         (resource.RLIMIT_MSGQUEUE, 0, 0),
     ):

@@ -25,7 +25,7 @@ import torch
 
 MAGIC = b"DLW1"
 HEAD = struct.Struct("<4sII")
-MAX_HEADER = 16 << 20
+MAX_HEADER = 8 << 20
 MAX_FRAME = 512 << 20
 MAX_BUFFERS = 100_000
 MAX_DEPTH = 40
@@ -265,27 +265,50 @@ class Channel:
         self.max_frame = max_frame
 
     def send(
-        self, header: dict[str, Any], buffers: list[bytes] | tuple[bytes, ...] = (), fd: int | None = None
+        self,
+        header: dict[str, Any],
+        buffers: list[bytes] | tuple[bytes, ...] = (),
+        fd: int | None = None,
+        deadline: float | None = None,
     ) -> None:
         """Send one frame, with a file descriptor beside it where one is given.
 
+        Args:
+            header: becomes JSON.
+            buffers: raw bytes that follow it.
+            fd: a file descriptor that the other side gets a copy of.
+            deadline: moment on `time.monotonic` after which waiting ends (the other side may not be reading).
+
         Raises:
-            Closed: the other side is gone.
+            Closed: the other side is gone. WireTimeout: the deadline passed.
         """
         text = json.dumps(header, separators=(",", ":")).encode()
         sizes = array.array("Q", [len(b) for b in buffers]).tobytes()
         head = HEAD.pack(MAGIC, len(text), len(buffers)) + sizes + text
         try:
             if fd is not None:
-                sent = socket.send_fds(self.sock, [head], [fd])
-                if sent < len(head):
-                    self.sock.sendall(head[sent:])
-            else:
-                self.sock.sendall(head)
-            for data in buffers:
-                self.sock.sendall(data)
-        except (BrokenPipeError, ConnectionError, OSError) as error:
+                self._wait_for_room(deadline)
+                head = head[socket.send_fds(self.sock, [head], [fd]) :]
+            for data in (head, *buffers):
+                self._write(data, deadline)
+        except OSError as error:
             raise Closed(str(error)) from None
+
+    def _wait_for_room(self, deadline: float | None) -> None:
+        left = None if deadline is None else deadline - time.monotonic()
+        if (left is not None and left <= 0) or not select.select([], [self.sock], [], left)[1]:
+            raise WireTimeout("the other side does not read")
+
+    def _write(self, data: bytes, deadline: float | None) -> None:
+        if deadline is None:
+            self.sock.sendall(data)
+            return
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self.sock.send(view, socket.MSG_DONTWAIT) :]
+            except BlockingIOError:
+                self._wait_for_room(deadline)
 
     def receive(self, deadline: float | None = None) -> tuple[dict[str, Any], list[bytes]]:
         """Receive one frame.
@@ -314,8 +337,10 @@ class Channel:
         else:
             head = self._read(HEAD.size, deadline)
         magic, header_size, count = HEAD.unpack(head)
-        if magic != MAGIC or header_size > MAX_HEADER or count > MAX_BUFFERS:
+        if magic != MAGIC:
             raise WireError("not a frame")
+        if header_size > MAX_HEADER or count > MAX_BUFFERS:
+            raise WireError(f"a result of {count} tensors and {header_size >> 20} MB of numbers is larger than allowed")
         sizes = array.array("Q")
         sizes.frombytes(self._read(8 * count, deadline))
         if sum(sizes) > self.max_frame:

@@ -1,9 +1,8 @@
-"""The untrusted side: a supervisor that never runs student code, and a stack of snapshots that do.
+"""The untrusted side: processes that hold a student's namespace.
 
-The supervisor is process 1 of a submission's own pid namespace. It forks the *base*, a process with a warm shell; the
-judge then asks for forks of forks: one per cell, one per test. A fork is a snapshot: what a cell or a test breaks is
-broken in its own process. Processes are numbered in the order of their birth, so "end everything born since" is a
-range of numbers.
+The supervisor (`autograder.sandbox.supervisor`) forks the *base*, a process with a warm shell; the judge asks it for
+forks, and those for forks of their own. A fork is a snapshot: what a cell or a test breaks is broken in its own
+process.
 """
 
 from __future__ import annotations
@@ -156,6 +155,7 @@ class Worker:
 
     def on_run(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Run one or more sources of the student, in order; an error in one does not stop the next."""
+        _seed(int(header["seed"]))
         return {"cells": [self._run_cell(source) for source in header["sources"]], "shadowed": self._shadowed()}, []
 
     def _shadowed(self) -> list[str]:
@@ -248,10 +248,7 @@ class Worker:
     def on_prepare(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Seed every generator, shut the calls that the exercise forbids (for good: in a fork that ends), and answer
         with the globals that the test is most likely to ask for."""
-        seed = int(header["seed"])
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002 - what student code may use
-        torch.default_generator.manual_seed(seed)
+        _seed(int(header["seed"]))
         guards.shut(header["forbids"], self.namespace)
         names = [name for name in header["names"] if name in self.namespace]
         node, out = wire.encode([self.namespace[name] for name in names], self._reduce)
@@ -319,6 +316,12 @@ class Worker:
             "lines": lines[-6:],
             "kind": _kind_of(error, message),
         }
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - what student code may use
+    torch.default_generator.manual_seed(seed)
 
 
 def _kind_of(error: BaseException, message: str) -> str:

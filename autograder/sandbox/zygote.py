@@ -26,6 +26,7 @@ def main() -> None:
     from autograder.sandbox import confine
 
     confine.die_with_parent()
+    confine.be_first_to_go()
     control_fd, user = int(sys.argv[1]), int(sys.argv[2])
     if user and os.getuid() == 0:  # an administrator grades: the limit on processes does not hold for root
         os.setgroups([])
@@ -40,7 +41,7 @@ def main() -> None:
 
     import torch
 
-    from autograder.sandbox import wire, worker
+    from autograder.sandbox import supervisor, wire, worker  # noqa: F401 - loaded before the first fork
 
     torch.set_num_threads(1)
     with contextlib.suppress(RuntimeError):
@@ -94,15 +95,17 @@ def _warm_torch(torch: Any) -> None:
 
 
 def _serve_submission(channel: Any, shell: Any, limits: dict[str, float], namespaces: bool) -> None:
-    from autograder.sandbox import confine, wire, worker
+    from autograder.sandbox import confine, wire
+    from autograder.sandbox.supervisor import Supervisor
 
     if not namespaces:
         os.setsid()
         confine.die_with_parent()
         channel.send({"hello": os.getpid(), "namespaces": False})
-        worker.supervise(channel, shell, limits, confined=False)
+        Supervisor(channel, shell, limits, None).serve()
         os.killpg(0, signal.SIGKILL)
     try:
+        proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)  # covered for everybody else by what follows
         confine.enter_namespaces(int(limits["file_mb"]), os.environ["COURSE_COVER"].split(","))
     except OSError as error:
         with contextlib.suppress(wire.WireError):
@@ -113,7 +116,7 @@ def _serve_submission(channel: Any, shell: Any, limits: dict[str, float], namesp
         confine.set_dumpable(False)
         try:
             channel.send({"hello": 1, "namespaces": True})
-            worker.supervise(channel, shell, limits, confined=True)
+            Supervisor(channel, shell, limits, proc).serve()
         finally:
             os._exit(0)
 
