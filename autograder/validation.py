@@ -7,6 +7,7 @@ solution gets full marks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,8 @@ def read_examples(path: Path) -> list[Example]:
             raise CourseError(f"{path.name}, cell {number + 1} ({exercise}): every example needs a name of its own")
         if wrong and not tests:
             raise CourseError(f"{path.name}, {exercise}/{name}: say which test must reject it with rejected_by=")
-        examples.append(Example(exercise, name, wrong, cell.source, tests, str(meta.get("says", ""))))
+        source = re.sub(r"(\n#[^\n]*)+\s*\Z", "\n", cell.source)  # headings of the file between two examples
+        examples.append(Example(exercise, name, wrong, source, tests, str(meta.get("says", ""))))
     return examples
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "grade": ("grade", "Grade one notebook, or everything that was handed in."),
     "feedback": ("pages", "Write a feedback page for each student."),
     "report": ("pages", "Write the report of the class, with plots."),
+    "similarity": ("similarity", "Show submissions that are alike, side by side."),
     "export": ("export", "Write grades as CSV, for Canvas or for Gradescope."),
     "validate": ("validate", "Try the graders: solutions, releases, misconceptions, alternatives."),
     "demo": ("demo", "Release, hand in, grade and report a small invented class."),

@@ -10,12 +10,19 @@ from autograder.record import NotebookResult
 from autograder.records import printable
 from autograder.runs import Change
 
-_MARKS = {"passed": "[green]passed[/]", "partial": "[yellow]partly[/]", "not_done": "[dim]not done[/]", "manual": "[dim]by hand[/]"}
+_MARKS = {
+    "passed": "[green]passed[/]",
+    "partial": "[yellow]partly[/]",
+    "not_done": "[dim]not done[/]",
+    "manual": "[dim]by hand[/]",
+}
 
 
 def print_record(result: NotebookResult, console: Console) -> None:
     """The report of one notebook: a line per exercise, and below it what failed and why."""
-    console.print(f"[bold]{escape(result.title)}[/]: {result.score:g} of {result.points:g} points, {result.seconds:.1f} s")
+    console.print(
+        f"[bold]{escape(result.title)}[/]: {result.score:g} of {result.points:g} points, {result.seconds:.1f} s"
+    )
     for finding in result.findings:
         console.print(f"  note: {escape(printable(finding.message))}")
     for entry in result.exercises:
@@ -28,7 +35,10 @@ def print_record(result: NotebookResult, console: Console) -> None:
         for test in entry.tests:
             if test.status != "passed":
                 console.print(_indented(f"✗ {test.title}", 8))
-                console.print(_indented(test.message, 10) if test.message != entry.message else "", end="\n" if test.message else "")
+                console.print(
+                    _indented(test.message, 10) if test.message != entry.message else "",
+                    end="\n" if test.message else "",
+                )
 
 
 def _indented(text: str, width: int) -> str:
