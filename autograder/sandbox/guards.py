@@ -8,18 +8,22 @@ source (`autograder.judge.forbidden`).
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.abc
 import sys
+import types
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 
 # Kernels that do the work of a forbidden function, and its equivalents in other libraries.
+_SOFTMAX = ("_softmax", "_log_softmax", "_safe_softmax", "_sparse_softmax", "_sparse_log_softmax")
+_ATTENTION = ("_scaled_dot_product_flash_attention_for_cpu",)
 _KERNELS = {
-    "softmax": ("_softmax", "_log_softmax", "_safe_softmax"),
-    "log_softmax": ("_log_softmax", "_softmax", "_safe_softmax"),
+    "softmax": (*_SOFTMAX, *_ATTENTION),
+    "log_softmax": (*_SOFTMAX, *_ATTENTION),
     "logsumexp": ("logsumexp",),
     "cross_entropy": ("_log_softmax", "nll_loss_forward", "nll_loss2d_forward"),
     "nll_loss": ("nll_loss_forward", "nll_loss2d_forward"),
@@ -92,11 +96,9 @@ def shut(forbidden: Iterable[str], namespace: dict[str, Any]) -> None:
             continue
         owner, attribute, value = found
         objects[id(value)] = name
-        try:
+        _break(value, name)
+        with contextlib.suppress(AttributeError, TypeError):
             setattr(owner, attribute, _raiser(name))
-        except (AttributeError, TypeError):
-            continue
-        _kept_alive.append(value)
     if any(name.startswith(("torch.autograd", "torch.Tensor.backward")) for name in names):
         engine = "torch.autograd.graph._engine_run_backward"
         torch.autograd._engine_run_backward = _raiser("torch.autograd")
@@ -109,7 +111,29 @@ def shut(forbidden: Iterable[str], namespace: dict[str, Any]) -> None:
             namespace[key] = _raiser(objects[id(value)])
     library = torch.library.Library("aten", "IMPL")
     for kernel, name in {k: n for n in names for k in _KERNELS.get(n.rpartition(".")[2], ())}.items():
-        for key in ("CPU", "AutogradCPU"):
+        for key in ("SparseCPU",) if "sparse" in kernel else ("CPU", "AutogradCPU"):
             library.impl(kernel, _raiser(name), key)
     _kept_alive.append(library)
     sys.meta_path.insert(0, _BlockedModules(elsewhere))
+
+
+def _break(value: Any, name: str) -> None:
+    """Make a Python function or class fail wherever it is held: in a closure, a default value, another module."""
+    if isinstance(value, types.FunctionType) and not value.__code__.co_freevars:
+        value.__code__ = _FAILING.replace(co_name=name)
+    elif isinstance(value, type):
+        for method in ("__init__", "forward", "__call__"):
+            with contextlib.suppress(AttributeError, TypeError):
+                setattr(value, method, _raiser(name))
+
+
+def _fail(*args: Any, **kwargs: Any) -> Any:
+    """The body of forbidden Python functions; it runs with their globals, so it imports what it needs."""
+    import sys
+
+    from autograder.sandbox.guards import ForbiddenCall
+
+    raise ForbiddenCall(sys._getframe().f_code.co_name)
+
+
+_FAILING = _fail.__code__

@@ -29,6 +29,8 @@ MAX_HEADER = 8 << 20
 MAX_FRAME = 512 << 20
 MAX_BUFFERS = 100_000
 MAX_DEPTH = 40
+MAX_DIGITS = 3_000  # of a whole number, in hexadecimal; Python prints this many
+AT_ONCE = 1 << 16  # bytes that are sent or received in one system call
 
 TORCH_DTYPES: dict[str, torch.dtype] = {
     name: getattr(torch, name)
@@ -75,6 +77,9 @@ NUMPY_DTYPES = {
 
 Reduce = Callable[[Any], dict[str, Any]]
 Revive = Callable[[dict[str, Any]], Any]
+
+
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class WireError(Exception):
@@ -213,6 +218,8 @@ def _decode(node: Any, buffers: list[bytes], revive: Revive, depth: int) -> Any:
         name, data = node["dtype"], buffers[node["b"]]
         shape = _shape(node, ITEM_SIZE[name], data)
         dtype = TORCH_DTYPES[name]
+        if name == "bool" and data.strip(b"\0\1"):
+            raise WireError("a boolean must be 0 or 1")
         tensor = (
             torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape) if data else torch.empty(shape, dtype=dtype)
         )
@@ -220,6 +227,8 @@ def _decode(node: Any, buffers: list[bytes], revive: Revive, depth: int) -> Any:
     if kind == "array":
         name, data = node["dtype"], buffers[node["b"]]
         shape = _shape(node, NUMPY_DTYPES[name].itemsize, data)
+        if name == "bool" and data.strip(b"\0\1"):
+            raise WireError("a boolean must be 0 or 1")
         return np.frombuffer(data, dtype=NUMPY_DTYPES[name]).reshape(shape).copy()
     if kind in ("list", "tuple"):
         items = [_decode(item, buffers, revive, depth + 1) for item in node["v"]]
@@ -230,6 +239,8 @@ def _decode(node: Any, buffers: list[bytes], revive: Revive, depth: int) -> Any:
             for key, item in node["v"]
         }
     if kind == "int":
+        if len(node["v"]) > MAX_DIGITS:
+            raise WireError("an integer has too many digits")
         return int(node["v"], 16)
     if kind == "float":
         return float(node["v"])
@@ -263,6 +274,7 @@ class Channel:
     def __init__(self, sock: socket.socket, max_frame: int = MAX_FRAME):
         self.sock = sock
         self.max_frame = max_frame
+        self._ahead = b""  # received and not yet asked for: most frames come in one piece
 
     def send(
         self,
@@ -282,14 +294,15 @@ class Channel:
         Raises:
             Closed: the other side is gone. WireTimeout: the deadline passed.
         """
-        text = json.dumps(header, separators=(",", ":")).encode()
+        text = _dumps(header).encode()
         sizes = array.array("Q", [len(b) for b in buffers]).tobytes()
         head = HEAD.pack(MAGIC, len(text), len(buffers)) + sizes + text
         try:
             if fd is not None:
                 self._wait_for_room(deadline)
                 head = head[socket.send_fds(self.sock, [head], [fd]) :]
-            for data in (head, *buffers):
+            small = sum(map(len, buffers)) < AT_ONCE
+            for data in (b"".join((head, *buffers)),) if small else (head, *buffers):
                 self._write(data, deadline)
         except OSError as error:
             raise Closed(str(error)) from None
@@ -328,15 +341,12 @@ class Channel:
 
     def _receive(self, deadline: float | None, want_fd: bool) -> tuple[dict[str, Any], list[bytes], int | None]:
         fd: int | None = None
-        if want_fd:
-            data, fds, _, _ = socket.recv_fds(self.sock, HEAD.size, 1)
-            if not data:
+        if want_fd and not self._ahead:
+            self._ahead, fds, _, _ = socket.recv_fds(self.sock, AT_ONCE, 1)
+            if not self._ahead:
                 raise Closed("end of stream")
             fd = fds[0] if fds else None
-            head = data + (self._read(HEAD.size - len(data), deadline) if len(data) < HEAD.size else b"")
-        else:
-            head = self._read(HEAD.size, deadline)
-        magic, header_size, count = HEAD.unpack(head)
+        magic, header_size, count = HEAD.unpack(self._read(HEAD.size, deadline))
         if magic != MAGIC:
             raise WireError("not a frame")
         if header_size > MAX_HEADER or count > MAX_BUFFERS:
@@ -348,7 +358,7 @@ class Channel:
         text = self._read(header_size, deadline)
         buffers = [self._read(size, deadline) for size in sizes]
         try:
-            header = json.loads(text)
+            header = json.loads(text.decode())
         except (ValueError, RecursionError):
             raise WireError("the header is not JSON") from None
         if not isinstance(header, dict):
@@ -356,23 +366,38 @@ class Channel:
         return header, buffers, fd
 
     def _read(self, size: int, deadline: float | None) -> bytes:
-        if size == 0:
-            return b""
-        data = bytearray(size)
-        view, done = memoryview(data), 0
+        """The next `size` bytes; small frames are taken from the socket in one go."""
+        while size <= AT_ONCE and len(self._ahead) < size:
+            self._wait_for_data(deadline)
+            self._ahead += self._received(self.sock.recv, AT_ONCE)
+        data, self._ahead = self._ahead[:size], self._ahead[size:]
+        if len(data) == size:
+            return data
+        whole = bytearray(size)
+        whole[: len(data)] = data
+        view, done = memoryview(whole), len(data)
         while done < size:
-            if deadline is not None:
-                left = deadline - time.monotonic()
-                if left <= 0 or not select.select([self.sock], [], [], left)[0]:
-                    raise WireTimeout("no answer in time")
-            try:
-                n = self.sock.recv_into(view[done:])
-            except (ConnectionError, OSError) as error:
-                raise Closed(str(error)) from None
-            if n == 0:
-                raise Closed("end of stream")
-            done += n
-        return bytes(data)
+            self._wait_for_data(deadline)
+            done += self._received(self.sock.recv_into, view[done:])
+        return bytes(whole)
+
+    def _wait_for_data(self, deadline: float | None) -> None:
+        if deadline is None:
+            return
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+            raise WireTimeout("no answer in time")
+
+    @staticmethod
+    def _received(receive: Callable[[Any], Any], argument: Any) -> Any:
+        """What `receive` gives, which is never nothing."""
+        try:
+            got = receive(argument)
+        except OSError as error:
+            raise Closed(str(error)) from None
+        if not got:
+            raise Closed("end of stream")
+        return got
 
     def close(self) -> None:
         self.sock.close()
