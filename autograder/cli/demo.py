@@ -206,7 +206,7 @@ def _places(out: Path, graded: Path, report: Path, played: list[Played]) -> Iter
             yield words, str(feedback_path(graded, student, ASSIGNMENT))
     yield "What Gradescope reads", str(student_folder(graded, played[0].student) / "results.json")
     yield "What students got", str(out / f"{ASSIGNMENT}.zip")
-    yield "nbgrader's formgrader, to read and mark written answers: menu Nbgrader, Formgrader", _lab_command(graded)
+    yield "Written answers, to be marked (menu Nbgrader, Formgrader)", _lab_command(graded)
 
 
 def _lab_command(folder: Path) -> str:
