@@ -21,7 +21,14 @@ from autograder.preparation import prepare, with_examiner
 from autograder.record import ExerciseResult, NotebookResult
 
 COURSE = Path(__file__).resolve().parent / "mini_course"
-POINTS = {"softmax": 4.0, "entropy": 2.0, "Counter": 2.0, "descend": 2.0, "fact": 1.0, "why": 0.0}  # what a machine can give
+POINTS = {
+    "softmax": 4.0,
+    "entropy": 2.0,
+    "Counter": 2.0,
+    "descend": 2.0,
+    "fact": 1.0,
+    "why": 0.0,
+}  # what a machine can give
 FULL = sum(POINTS.values())
 SECRET = SeedSource(b"a secret of the tests")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 
 _DISGUISES = {
     "eval", "exec", "compile", "__import__", "importlib", "ctypes", "gc", "inspect", "globals", "vars", "builtins",
@@ -17,8 +18,15 @@ _DISGUISES = {
     "code", "marshal", "pickle", "subprocess", "_getframe", "f_globals", "f_back", "run_line_magic", "get_ipython",
     "attrgetter", "methodcaller", "jit", "compile_command", "library", "cpp_extension", "inductor", "_dynamo",
 }  # fmt: skip
-# Of these the bare name is a word that students use; only a module or an attribute of one is meant.
+# Of these the bare name is a word that students use, and so is `self.code` or `re.compile`: only the attribute of a
+# module that leads round the guards is meant.
 _ONLY_AS_ATTRIBUTE = {"ops", "modules", "code", "library", "jit", "_C", "inductor"}
+_ORDINARY_WORDS = _ONLY_AS_ATTRIBUTE | {"compile", "inspect", "gc", "compile_command"}
+_INNER = {
+    "__class__", "__code__", "__defaults__", "__kwdefaults__", "__wrapped__", "__self__", "__func__", "__bases__",
+    "__mro__", "mro", "tb_frame", "f_locals",
+}  # fmt: skip
+_LEADING_MODULES = {"torch", "sys", "numpy", "np", "builtins", "importlib", "os", "nn", "F"}
 _MODULES_THAT_REPEAT = ("scipy.special", "sklearn.utils.extmath", "jax", "tensorflow", "keras", "scipy.optimize")
 
 
@@ -35,12 +43,17 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
     """
     if not forbids:
         return []
-    text = re.sub(r"^([ \t]*)([%!?].*)$", r"\1pass", source, flags=re.MULTILINE)
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = _parse(source)
+    if tree is None:
         return []
     finals = {name.rpartition(".")[2] for name in forbids}
+    methods = {  # of the student's own classes: `model.softmax(x)` may be one of these
+        item.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for item in node.body
+        if isinstance(item, ast.FunctionDef)
+    }
     found: list[str] = []
     imported: dict[str, str] = {}
     for node in ast.walk(tree):
@@ -65,8 +78,11 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
             dotted = _dotted(node)
             root = dotted.split(".")[0] if dotted else ""
             if node.attr in finals and root not in ("self", "cls", "") and root not in own_names - imported.keys():
-                found.append(dotted)
-            elif node.attr in _DISGUISES:
+                if node.attr not in methods or root in imported.keys() | _LEADING_MODULES:
+                    found.append(dotted)
+            elif node.attr in _DISGUISES and (
+                node.attr not in _ORDINARY_WORDS or imported.get(root, root).split(".")[0] in _LEADING_MODULES
+            ):
                 found.append(dotted or f".{node.attr}")
         elif isinstance(node, ast.Name) and node.id in _DISGUISES - _ONLY_AS_ATTRIBUTE:
             found.append(node.id)
@@ -90,3 +106,45 @@ def _dotted(node: ast.Attribute) -> str:
     if not isinstance(value, ast.Name):
         return ""
     return ".".join(reversed([*parts, value.id]))
+
+
+def may_tamper(source: str, forbids: list[str]) -> bool:
+    """Whether a cell that runs before an exercise could save a forbidden function for it, or undo the guards.
+
+    An exercise with a list of forbidden calls is then judged in a process where no earlier cell has run. A false
+    alarm costs a little time and nothing else.
+    """
+    tree = _parse(source)
+    if tree is None:
+        return True
+    finals = {name.rpartition(".")[2] for name in forbids}
+    modules = set(_LEADING_MODULES)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+            named = {alias.name for alias in node.names} | set((getattr(node, "module", None) or "").split("."))
+            if any(set(name.split(".")) & (_DISGUISES | finals | {"autograder"}) for name in named):
+                return True
+            if any(name.startswith(_MODULES_THAT_REPEAT) for name in named | {getattr(node, "module", None) or ""}):
+                return True
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            changed = isinstance(node.ctx, ast.Store | ast.Del) and _dotted(node).split(".")[0] in modules
+            if changed or node.attr in finals | _INNER | (_DISGUISES - _ORDINARY_WORDS):
+                return True
+            if node.attr in _ORDINARY_WORDS and _dotted(node).split(".")[0] in modules:
+                return True
+        elif isinstance(node, ast.Name) and node.id in _DISGUISES | {"getattr", "setattr", "delattr", "open"}:
+            return True
+    return False
+
+
+def _parse(source: str) -> ast.Module | None:
+    """Parse a cell, reading magics and shell lines as comments."""
+    text = re.sub(r"^([ \t]*)([%!?].*)$", r"\1pass", source, flags=re.MULTILINE)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

@@ -24,6 +24,7 @@ from autograder.judge.problems import (
     TimedOut,
     Undefined,
 )
+from autograder.judge.sealed import sealed
 from autograder.sandbox import wire
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout
 
@@ -125,7 +126,8 @@ class Student:
 
     def run(self, code: str) -> None:
         """Run the test's own helper code in the worker's namespace."""
-        self.call({"k": "handle", "id": self._namespace_handle()}, (textwrap.dedent(code),), {})
+        helper = sealed(textwrap.dedent(code), "<test helper>")
+        self.call({"k": "handle", "id": self._namespace_handle()}, (helper,), {})
 
     def remote(self, function: Callable[..., Any]) -> Handle:
         """Send the source of a top-level function of the test to the worker and return a handle to it there."""

@@ -21,9 +21,9 @@ from typing import Any
 
 from autograder.compiler.manifest import Manifest, ManifestCell, reference_source
 from autograder.curriculum import Limits
-from autograder.intake import Submission, is_untouched
+from autograder.intake import Submission, definitions_of, is_untouched
 from autograder.judge import received
-from autograder.judge.forbidden import forbidden_uses
+from autograder.judge.forbidden import forbidden_uses, may_tamper
 from autograder.judge.handles import TOGETHER, Student
 from autograder.judge.problems import (
     Crashed,
@@ -35,6 +35,7 @@ from autograder.judge.problems import (
     StudentProblem,
     TimedOut,
 )
+from autograder.judge.sealed import sealed
 from autograder.judge.seeds import SeedSource
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sandbox, SandboxFault, Zygote
 
@@ -51,6 +52,7 @@ class Snapshot:
     process: Process
     cells: int = 0  # entries whose student cell it has run (or passed over)
     references: int = 0  # entries whose reference it holds
+    ours: bool = True  # nothing of the student's has run in it
 
 
 @dataclass
@@ -66,6 +68,7 @@ class Stage:
     shared: Process | None = None  # the fork that tests share while they pass
     seconds: float = 0.0  # from opening the stage until its cell had run
     replay_seconds: float = 0.0  # of the cell alone
+    alone: bool = False  # run apart from earlier cells, with the forbidden calls shut from the start
 
 
 class GradingSession:
@@ -133,25 +136,26 @@ class GradingSession:
                 else:
                     return snapshot
             self._snapshots.pop()
+        snapshot = self._fresh()
+        try:
+            self._catch_up(snapshot)
+        except (ProcessGone, ProcessTimeout):  # a replay that fails where the first run did not: go on without it
+            snapshot = self._fresh(cells=self._next)
+            self._catch_up(snapshot)
+        self._snapshots.append(snapshot)
+        return snapshot
+
+    def _fresh(self, cells: int = 0) -> Snapshot:
+        """A process in which only the released set-up has run; `cells` entries of the notebook are passed over."""
         if self._sandbox is None:
             self._sandbox = self.zygote.sandbox(self.limits)
-        snapshot = Snapshot(self._sandbox.base())
+        snapshot = Snapshot(self._sandbox.base(), cells=cells)
         reply, _ = snapshot.process.request({"op": "setup", "cells": self.setup}, seconds=self.limits.cell_seconds)
         for cell in reply["cells"]:
             if cell["error"] is not None:
                 raise GraderFault(
                     f"a released set-up cell stopped with {cell['error']['type']}: {cell['error']['message']}"
                 )
-        try:
-            self._catch_up(snapshot)
-        except (
-            ProcessGone,
-            ProcessTimeout,
-        ):  # a replay that fails where the first run did not: go on without those cells
-            snapshot = Snapshot(self._sandbox.base(), cells=self._next)
-            snapshot.process.request({"op": "setup", "cells": self.setup}, seconds=self.limits.cell_seconds)
-            self._catch_up(snapshot)
-        self._snapshots.append(snapshot)
         return snapshot
 
     def _catch_up(self, snapshot: Snapshot) -> None:
@@ -159,6 +163,7 @@ class GradingSession:
         while snapshot.cells < self._next:
             self._overlay(snapshot, snapshot.cells)
             if snapshot.cells in self._healthy:
+                snapshot.ours = False
                 snapshot.process.request(
                     self._run_request(self.entries[snapshot.cells], AS_IS), seconds=self.limits.cell_seconds
                 )
@@ -166,15 +171,17 @@ class GradingSession:
         self._overlay(snapshot, self._next)
 
     def _overlay(self, snapshot: Snapshot, end: int) -> None:
-        cells = [
-            {"source": reference_source(entry), "names": entry.defines}
-            for entry in self.entries[snapshot.references : end]
-            if entry.kind == "exercise"
-        ]
+        """Put the references of the entries before `end` into a snapshot."""
+        entries = [e for e in self.entries[snapshot.references : end] if e.kind == "exercise"]
         snapshot.references = max(end, snapshot.references)
-        if not cells:
+        if not entries:
             return
-        reply, _ = snapshot.process.request({"op": "overlay", "cells": cells}, seconds=self.limits.cell_seconds)
+        request = {"op": "overlay", "cells": [{"names": entry.defines} for entry in entries]}
+        code = [sealed(reference_source(entry), "<reference>") for entry in entries]
+        reply, _ = snapshot.process.request(request, code, seconds=self.limits.cell_seconds)
+        if reply.get("failed") and not snapshot.ours:  # what the student's code did to the process, or says it did
+            snapshot.process.end()
+            raise ProcessGone("the reference does not run on top of the student's cells")
         if reply.get("failed"):
             raise GraderFault(f"the reference does not run: {reply['failed'][0]}")
 
@@ -237,10 +244,14 @@ class GradingSession:
     def _run_cell(self, stage: Stage, variant: str) -> None:
         if self.spent >= self.limits.submission_seconds:
             raise ProcessTimeout(self.limits.submission_seconds)
-        base = self._base()
-        if variant != AS_IS or sum(self._healthy.values()) > REPLAY_SECONDS:
-            process = base.process.fork()
+        earlier = self._earlier_sources(stage.cell)
+        stage.alone = bool(stage.cell.forbids) and any(may_tamper(source, stage.cell.forbids) for source in earlier)
+        if stage.alone:
+            process = self._guarded(stage.cell, earlier)
+        elif variant != AS_IS or sum(self._healthy.values()) > REPLAY_SECONDS:
+            process = self._base().process.fork()
         else:
+            self._base()
             process = self._snapshots.pop().process
         stage.process = process
         if variant == RESTORED:
@@ -266,6 +277,31 @@ class GradingSession:
                 stage.cell_problem = f"Your cell stopped with {kind}: {text}{received.lines(error.get('lines'))}"
         stage.shadowed = received.names(reply.get("shadowed"))
 
+    def _earlier_sources(self, cell: ManifestCell) -> list[str]:
+        """Everything of the student that may run before the cell of an exercise."""
+        sources = [source for _, source in self.submission.extras]
+        for entry in self.entries:
+            if entry.position < cell.position and self.answered(entry):
+                sources += self.submission.cells[entry.name]
+        return sources
+
+    def _guarded(self, cell: ManifestCell, earlier: list[str]) -> Process:
+        """A process in which the forbidden calls were shut before anything of the student's ran.
+
+        Of the earlier cells it holds only the definitions, which the cell may need.
+        """
+        snapshot = self._fresh(cells=self._next)
+        self._overlay(snapshot, self._next)
+        student = Student(snapshot.process, self.limits.cell_seconds)
+        student.prepare(self.seed(cell, "", "guard"), cell.forbids, [])
+        definitions = [definitions_of(source) for source in earlier]
+        request = {"op": "run", "sources": [d for d in definitions if d], "seed": self.seed(cell, "", "cell")}
+        snapshot.ours = False
+        snapshot.process.request(request, seconds=self.limits.cell_seconds)
+        snapshot.references = 0  # the definitions may have the student's earlier answers among them
+        self._overlay(snapshot, self._next)
+        return snapshot.process
+
     def skip(self, cell: ManifestCell) -> None:
         """Go on after an entry that could not be judged."""
         while self._next < len(self.entries) and self.entries[self._next].position <= cell.position:
@@ -286,7 +322,10 @@ class GradingSession:
             stage.shared = None
         if stage.process is not None and stage.process.alive:
             self._healthy[self._next] = stage.replay_seconds
-            self._snapshots.append(Snapshot(stage.process, self._next + 1, self._next))
+            if stage.alone:
+                stage.process.close()
+            else:
+                self._snapshots.append(Snapshot(stage.process, self._next + 1, self._next, ours=False))
         if self._sandbox is not None:  # what an exercise leaves behind acts on none of those that follow
             self._sandbox.sweep()
         self._next += 1
@@ -321,7 +360,7 @@ class GradingSession:
             seconds = stage.cell.seconds or self.limits.test_seconds
             seconds = min(seconds, self.limits.submission_seconds - self.spent)
             student = Student(process, seconds, stage.cell_problem)
-            forbids = stage.cell.forbids if is_new else []
+            forbids = stage.cell.forbids if is_new and not stage.alone else []
             student.prepare(self.seed(stage.cell, test, "worker"), forbids, stage.cell.defines)
             yield student
         finally:

@@ -29,7 +29,7 @@ def entropy(logits):
     share = softmax(logits)
     return (share * share.log()).sum(-1)
 
-# %% wrong="entropy" name="base_two" rejected_by="test_entropy_of_drawn_logits" says="factor"
+# %% wrong="entropy" name="base_two" rejected_by="test_entropy_of_drawn_logits"
 def entropy(logits):
     share = softmax(logits)
     return -(share * share.log2()).sum(-1)
