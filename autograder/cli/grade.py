@@ -183,8 +183,9 @@ def _with_progress(records: Iterable[Record], jobs: list[Job]) -> Iterator[Recor
             yield record
             progress.advance(task)
             elapsed = progress.tasks[0].elapsed or 0.0
-            rate = f"{progress.tasks[0].completed / elapsed:.1f} a second" if elapsed > 0 else ""
-            progress.update(task, rate=rate)
+            rate = progress.tasks[0].completed / elapsed if elapsed > 0 else 0.0
+            shown = f"{rate:.1f} a second" if rate >= 1 else f"{60 * rate:.0f} a minute"
+            progress.update(task, rate=shown)
 
 
 class _Publisher:
