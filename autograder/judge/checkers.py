@@ -125,20 +125,22 @@ def _capital(text: str) -> str:
 
 
 def _telling_factor(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], smallest: float) -> str:
-    """A factor that names a mistake (2, N, 1/N): a small whole number or its inverse, seen in two entries or more.
+    """A factor that names a mistake (2, N, 1/N): a small whole number or its inverse, the same in every entry.
 
-    Any other number would tell the expected value to whoever divides.
+    Any other number would tell the expected value to whoever divides; and one entry alone has to meet it closely, since
+    somewhere near a whole number every ratio is.
     """
     large = np.abs(wanted) > smallest
-    if np.count_nonzero(large) < 2:
+    if not large.any():
         return ""
     ratios = found[large] / wanted[large]
     factor = float(ratios.flat[0])
     if not np.isfinite(ratios).all() or not np.allclose(ratios, factor, rtol=1e-3):
         return ""
-    for whole in range(2, 257):
+    tolerance = 1e-3 if ratios.size > 1 else 1e-4
+    for whole in range(2, 257 if ratios.size > 1 else 65):
         for value, name in ((float(whole), str(whole)), (1 / whole, f"1/{whole}")):
-            if abs(abs(factor) - value) < 2e-3 * value:
+            if abs(abs(factor) - value) < tolerance * value:
                 return f" It is off by a factor of {'-' if factor < 0 else ''}{name} everywhere."
     return ""
 
