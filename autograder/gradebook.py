@@ -11,7 +11,6 @@ import copy
 import fcntl
 import os
 import random
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy
+from alembic.script import ScriptDirectory
 from nbgrader import api, utils
 from nbgrader.api import Gradebook
-from sqlalchemy import event, inspect, text
+from nbgrader.dbutil import ALEMBIC_DIR
+from sqlalchemy import event, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from autograder.curriculum import Assignment, Curriculum
@@ -68,9 +69,9 @@ def open_gradebook(place: str | Path) -> Gradebook:
         with _creation_lock(url):
             if url.startswith("sqlite:///"):
                 _create_sqlite(Path(url.removeprefix("sqlite:///")))
-            with _environment_on_path():
-                gradebook = Gradebook(url, COURSE_ID)
-                _complete_version(gradebook)
+            else:
+                _create_tables(url)
+            gradebook = Gradebook(url, COURSE_ID)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise CourseError(
             f"no driver for the database {shown} ({error}); for PostgreSQL: pip install 'psycopg[binary]'"
@@ -108,42 +109,33 @@ def _creation_lock(url: str) -> Iterator[None]:
 def _create_sqlite(path: Path) -> None:
     """Create the database under another name and rename it, so that a crash leaves no half-made one."""
     if path.exists() and path.stat().st_size > 0:
+        _create_tables(f"sqlite:///{path}")
         return
     made = path.with_name(f".{path.name}.new")
     made.unlink(missing_ok=True)
     try:
-        with _environment_on_path(), Gradebook(f"sqlite:///{made}", COURSE_ID):
-            pass
+        _create_tables(f"sqlite:///{made}")
         os.replace(made, path)
     finally:
         made.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def _environment_on_path() -> Iterator[None]:
-    """nbgrader calls the program `alembic`, which lies beside this Python and need not be on PATH."""
-    before = os.environ.get("PATH")
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before or os.defpath])
+def _create_tables(url: str) -> None:
+    """Make nbgrader's tables and its version mark where they are missing.
+
+    nbgrader would call the program `alembic` for the mark, which need not be on PATH, and fail with the tables
+    half-made; its tools refuse tables without a mark.
+    """
+    engine = sqlalchemy.create_engine(url)
     try:
-        yield
+        api.Base.metadata.create_all(bind=engine)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL)"))
+            if not connection.execute(text("SELECT COUNT(*) FROM alembic_version")).scalar():
+                head = ScriptDirectory(ALEMBIC_DIR).get_current_head()
+                connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": head})
     finally:
-        if before is None:
-            del os.environ["PATH"]
-        else:
-            os.environ["PATH"] = before
-
-
-def _complete_version(gradebook: Gradebook) -> None:
-    """Add nbgrader's version mark where an interrupted creation left tables without it: its tools would refuse them."""
-    has_mark = "alembic_version" in inspect(gradebook.engine).get_table_names()
-    if has_mark and gradebook.db.execute(text("SELECT COUNT(*) FROM alembic_version")).scalar():
-        gradebook.db.rollback()
-        return
-    if not has_mark:
-        gradebook.db.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
-    head = {"head": api.get_alembic_version()}
-    gradebook.db.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), head)
-    gradebook.db.commit()
+        engine.dispose()
 
 
 def _begin_immediate(gradebook: Gradebook) -> None:
