@@ -8,19 +8,21 @@ anything that a file can contain.
 from __future__ import annotations
 
 import ast
+import codecs
 import hashlib
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autograder.cell_source import parse_cell
 from autograder.compiler.manifest import Manifest, ManifestCell, fingerprint, normalise
 from autograder.record import Finding
+from autograder.records import printable
 
-MAX_FILE = 64 << 20
+MAX_FILE = 32 << 20
 MAX_CELLS = 5_000
-MAX_SOURCE = 1 << 20
+MAX_SOURCE = 200_000  # characters of one cell, and, ten times that, of all
 GRADED = ("exercise", "quiz", "answer")
 _CHECKED_METADATA = ("grade", "points", "solution", "locked", "task")
 
@@ -58,26 +60,32 @@ def is_untouched(source: str, cell: ManifestCell) -> bool:
 
 def read_submission(path: Path, manifest: Manifest) -> Submission:
     """Read one file; whatever it holds, the answer is a `Submission`."""
-    submission = Submission()
     try:
         size = path.stat().st_size
         if size > MAX_FILE:
-            return _unreadable(submission, f"the file has {size >> 20} MB; at most {MAX_FILE >> 20} MB are read")
+            return _unreadable(Submission(), f"the file has {size >> 20} MB; at most {MAX_FILE >> 20} MB are read")
         data = path.read_bytes()
     except OSError as error:
-        return _unreadable(submission, f"the file cannot be read: {error.strerror}")
-    return read_bytes(data, manifest, submission)
+        return _unreadable(Submission(), f"the file cannot be read: {error.strerror}")
+    return read_bytes(data, manifest)
 
 
-def read_bytes(data: bytes, manifest: Manifest, submission: Submission | None = None) -> Submission:
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, as a record keeps it; empty for a file that `read_submission` does not read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.stat().st_size <= MAX_FILE else ""
+    except OSError:
+        return ""
+
+
+def read_bytes(data: bytes, manifest: Manifest) -> Submission:
     """The same for the content of a file."""
-    submission = submission or Submission()
-    submission.sha256 = hashlib.sha256(data).hexdigest()
+    submission = Submission(sha256=hashlib.sha256(data).hexdigest())
     if not data.strip():
         return _unreadable(submission, "the file is empty; save the notebook and hand it in again")
     try:
-        notebook = json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        notebook = json.loads(_text_of(data, submission))
+    except (ValueError, RecursionError, MemoryError) as error:
         where = f" (near character {error.pos} of {len(data)})" if isinstance(error, json.JSONDecodeError) else ""
         return _unreadable(
             submission,
@@ -93,6 +101,17 @@ def read_bytes(data: bytes, manifest: Manifest, submission: Submission | None = 
         cells = cells[:MAX_CELLS]
     _Matcher(submission, manifest).match([c for c in cells if isinstance(c, dict)])
     return submission
+
+
+def _text_of(data: bytes, submission: Submission) -> str:
+    """The text of a file: UTF-8, or what editors on Windows make of it."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        submission.note("encoding", "The file is not in UTF-8; letters outside the English alphabet may have changed.")
+        return data.decode("cp1252", "replace")
 
 
 def _unreadable(submission: Submission, reason: str) -> Submission:
@@ -150,9 +169,13 @@ class _Matcher:
 
     def match(self, cells: list[dict[str, Any]]) -> None:
         loose: list[tuple[int, str]] = []
-        seen = 0
+        seen, room = 0, 10 * MAX_SOURCE
         for cell in cells:
             source, metadata = _source_of(cell), _metadata(cell)
+            room -= len(source)
+            if room < 0:
+                self._note_once("too_long", "The notebook holds more text than is read; what comes after it is missing.")
+                break
             claimed = metadata.get("grade_id")
             known = self.known.get(claimed) if isinstance(claimed, str) else None
             if known is None and isinstance(cell.get("id"), str):
@@ -243,15 +266,6 @@ class _Matcher:
             self.submission.note(kind, message)
 
 
-def _parse(source: str) -> ast.Module | None:
-    """Parse a cell, reading magics and shell lines as comments; None where it is not Python all the same."""
-    text = re.sub(r"^([ \t]*)([%!?].*)$", r"\1pass", source, flags=re.MULTILINE)
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
 def _targets(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
         return [node.name]
@@ -263,7 +277,7 @@ def _targets(node: ast.stmt) -> list[str]:
 
 
 def _defined_names(source: str) -> set[str]:
-    tree = _parse(source)
+    tree = parse_cell(source)
     return {name for node in tree.body for name in _targets(node)} if tree is not None else set()
 
 
@@ -273,7 +287,7 @@ def definitions_of(source: str) -> str:
     >>> definitions_of("import math\\nprint(1)\\ndef half(x):\\n    return x / 2\\nwhile True: pass\\nK = 3")
     'import math\\ndef half(x):\\n    return x / 2\\nK = 3'
     """
-    tree = _parse(source)
+    tree = parse_cell(source)
     if tree is None:
         return ""
     kept = []
@@ -319,7 +333,8 @@ def find_notebook(folder: Path, name: str, only: bool) -> tuple[Path | None, lis
     if not alike:
         return None, []
     chosen = max(alike, key=lambda p: (p.stat().st_mtime, p.name))
-    findings = [Finding("renamed", f"{chosen.name} was read as {name}.ipynb.")]
+    called = printable(chosen.name, 80)
+    findings = [Finding("renamed", f"{called} was read as {name}.ipynb.")]
     if len(alike) > 1:
         findings.append(Finding("two_notebooks", f"{len(alike)} files could be {name}.ipynb; the newest was read."))
     return chosen, findings

@@ -1,7 +1,8 @@
 """A lane: one judging process with its own warm zygote, which grades submissions that the driver hands it, one after
 the other.
 
-Started by `autograder.schedule` as ``python -m autograder.lane``; reads one JSON job a line on standard input, and
+Started by `autograder.schedule` as ``python -m autograder.lane``; reads its settings (the course secret among them,
+which must not stand on a command line) and then one JSON job a line on standard input, and
 answers with one JSON line each. The driver holds no torch, no student code and no hidden test; a lane that dies costs
 one submission, which is tried again in a fresh lane.
 """
@@ -21,6 +22,7 @@ from autograder.grading import Examiner, Job, grade_job
 from autograder.judge.seeds import SeedSource
 from autograder.preparation import load_prepared, with_examiner
 from autograder.record import Finding
+from autograder.sandbox import confine
 
 
 def job_to_json(job: Job) -> str:
@@ -35,7 +37,8 @@ def job_from_json(text: str) -> Job:
 
 def main() -> None:
     """Grade what comes on standard input until it ends."""
-    settings = json.loads(sys.argv[1])
+    confine.die_with_parent()
+    settings = json.loads(sys.stdin.readline())
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever prints in here does not reach the driver's pipe
     import torch

@@ -11,8 +11,9 @@ import contextlib
 import csv
 import dataclasses
 import fcntl
-import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from pathlib import Path
 from autograder.curriculum import Assignment
 from autograder.errors import CourseError
 from autograder.grading import Job
-from autograder.intake import find_notebook
+from autograder.intake import file_hash, find_notebook
 from autograder.judge.seeds import SeedSource
 from autograder.policy import parse_time
 from autograder.preparation import Prepared
@@ -95,12 +96,7 @@ def find_jobs(submitted: Path, assignment: Assignment, timezone: str, only: str 
 
 
 def _sha256(path: str | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
-        return ""
+    return "" if path is None else file_hash(Path(path))
 
 
 def is_current(record: Record, job: Job, prepared: Prepared, seeds: SeedSource) -> bool:
@@ -149,6 +145,18 @@ def run_lock(out: Path, assignment: Assignment) -> Iterator[None]:
                 f"another `course grade {assignment.name}` is writing to {out}; wait for it to end"
             ) from None
         yield
+
+
+@contextlib.contextmanager
+def work_folder(out: Path, assignment: Assignment) -> Iterator[Path]:
+    """A folder for the time of a run, below the output folder; what a run that was killed left there is removed.
+
+    The caller holds `run_lock`.
+    """
+    for left in out.glob(f".work-{assignment.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f".work-{assignment.name}-", dir=out, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def to_grade(

@@ -7,6 +7,7 @@ too, the submission gets a record that says so, and the run goes on.
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import os
 import selectors
@@ -26,6 +27,7 @@ from autograder.record import Record
 
 START_SECONDS = 180.0
 TRIES = 2
+FALSE_STARTS = 3  # lanes in a row that end before they are ready
 
 
 class _Lane:
@@ -33,7 +35,7 @@ class _Lane:
 
     def __init__(self, settings: dict[str, Any]):
         environment = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-        command = [sys.executable, "-P", "-m", "autograder.lane", json.dumps(settings)]
+        command = [sys.executable, "-P", "-m", "autograder.lane"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=settings["root"]
         )
@@ -41,21 +43,36 @@ class _Lane:
         self.tries = 0
         self.deadline = time.monotonic() + START_SECONDS
         self.ready = False
+        self._say(json.dumps(settings))
 
     def start(self, job: Job, tries: int, seconds: float) -> None:
-        self.job, self.tries, self.deadline = job, tries, time.monotonic() + seconds
-        assert self.process.stdin is not None
         from autograder.lane import job_to_json
 
-        self.process.stdin.write(job_to_json(job) + "\n")
-        self.process.stdin.flush()
+        self.job, self.tries, self.deadline = job, tries, time.monotonic() + seconds
+        self._say(job_to_json(job))
+
+    def _say(self, line: str) -> None:
+        """Write a line; that a lane has ended is noticed where its answer is read."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+
+    def answer(self) -> dict[str, Any] | None:
+        """The next line that it says; None where it has ended, in the middle of a line perhaps."""
+        assert self.process.stdout is not None
+        try:
+            return json.loads(self.process.stdout.readline())
+        except ValueError:
+            return None
 
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
 
 
 def grade_all(
@@ -86,7 +103,6 @@ def grade_all(
     allowed = sum(n.limits.submission_seconds for n in prepared.assignment.notebooks) * 2 + 60
     lanes: list[_Lane] = []
     selector = selectors.DefaultSelector()
-    started_at_all = False
 
     def open_lane() -> None:
         lane = _Lane(settings)
@@ -108,27 +124,27 @@ def grade_all(
             return None
         return faulty_record(prepared.assignment, prepared.manifests, job, reason)
 
+    wanted = min(workers or os.cpu_count() or 1, len(waiting))
+    false_starts = 0
     try:
-        for _ in range(min(workers or os.cpu_count() or 1, len(waiting))):
-            open_lane()
         while waiting or any(lane.job is not None for lane in lanes):
-            if not lanes:
+            while len(lanes) < min(wanted, len(waiting) + sum(lane.job is not None for lane in lanes)):
                 open_lane()
             for key, _ in selector.select(timeout=0.5):
                 lane: _Lane = key.data
-                line = lane.process.stdout.readline()  # type: ignore[union-attr]
+                answer = lane.answer()
                 record: Record | None = None
-                if not line:
-                    if not started_at_all:
+                if answer is None:
+                    false_starts += not lane.ready
+                    if false_starts > FALSE_STARTS:
                         raise GraderFault(
-                            "the grader's judge process ended before it was ready; its message stands above"
+                            "the grader's judge process ends before it is ready; its message stands above"
                         )
                     record = give_up_or_retry(lane, "the judge process ended while it graded this submission, twice")
                 else:
-                    answer = json.loads(line)
                     if "refused" in answer:
                         raise CourseError(answer["refused"])
-                    started_at_all = lane.ready = True
+                    lane.ready, false_starts = True, 0
                     if "record" in answer:
                         record, lane.job = Record.from_json(answer["record"]), None
                     if waiting:

@@ -129,8 +129,8 @@ def grade_class(
     console = Console()
     jobs = runs.find_jobs(submitted, assignment, curriculum.timezone, student)
     seeds = course_secret(curriculum.root)
-    with runs.run_lock(out, assignment), tempfile.TemporaryDirectory(prefix="course-grade-") as folder:
-        prepared = prepare(curriculum, assignment, Path(folder))
+    with runs.run_lock(out, assignment), runs.work_folder(out, assignment) as folder:
+        prepared = prepare(curriculum, assignment, folder)
         left, done = runs.to_grade(out, jobs, prepared, seeds, again=regrade)
         if done:
             console.print(f"{len(done)} of {len(jobs)} submissions are graded already and unchanged.")
@@ -138,7 +138,7 @@ def grade_class(
         fresh: list[Record] = []
         found = []
         for record in _with_progress(
-            runs.grade_jobs(prepared, Path(folder), left, seeds, curriculum.isolation, workers), left
+            runs.grade_jobs(prepared, folder, left, seeds, curriculum.isolation, workers), left
         ):
             if regrade:
                 before = next((runs.previous(out, j, assignment) for j in left if j.student == record.student), None)

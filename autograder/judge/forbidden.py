@@ -8,8 +8,8 @@ only use in a short exercise is to reach a name in disguise.
 from __future__ import annotations
 
 import ast
-import re
-import warnings
+
+from autograder.cell_source import parse_cell
 
 _DISGUISES = {
     "eval", "exec", "compile", "__import__", "importlib", "ctypes", "gc", "inspect", "globals", "vars", "builtins",
@@ -43,7 +43,7 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
     """
     if not forbids:
         return []
-    tree = _parse(source)
+    tree = parse_cell(source)
     if tree is None:
         return []
     finals = {name.rpartition(".")[2] for name in forbids}
@@ -114,7 +114,7 @@ def may_tamper(source: str, forbids: list[str]) -> bool:
     An exercise with a list of forbidden calls is then judged in a process where no earlier cell has run. A false
     alarm costs a little time and nothing else.
     """
-    tree = _parse(source)
+    tree = parse_cell(source)
     if tree is None:
         return True
     finals = {name.rpartition(".")[2] for name in forbids}
@@ -137,14 +137,3 @@ def may_tamper(source: str, forbids: list[str]) -> bool:
         elif isinstance(node, ast.Name) and node.id in _DISGUISES | {"getattr", "setattr", "delattr", "open"}:
             return True
     return False
-
-
-def _parse(source: str) -> ast.Module | None:
-    """Parse a cell, reading magics and shell lines as comments."""
-    text = re.sub(r"^([ \t]*)([%!?].*)$", r"\1pass", source, flags=re.MULTILINE)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autograder.errors import CourseError
 from autograder.record import Status
 
 
@@ -65,5 +66,5 @@ class Forbidden(StudentProblem):
     status: Status = "forbidden"
 
 
-class GraderFault(Exception):
+class GraderFault(CourseError):
     """The grader or the machine failed; never held against a student."""

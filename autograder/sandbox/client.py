@@ -17,13 +17,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from autograder.curriculum import Limits
+from autograder.errors import CourseError
 from autograder.sandbox import isolation, wire
 
 START_SECONDS = 120.0  # importing torch on a cold disk
 ANSWER_SECONDS = 20.0  # what the supervisor, which runs no student code, may take on a busy machine
 
 
-class SandboxFault(Exception):
+class SandboxFault(CourseError):
     """The sandbox itself did not work: our fault or the machine's, never the student's."""
 
 
@@ -208,7 +209,7 @@ class Zygote:
 
     def __init__(self, library: Path, level: str = "bubblewrap", warm: tuple[str, ...] = ()):
         self.level = isolation.require(level)
-        self._folder = tempfile.TemporaryDirectory(prefix="course-zygote-")
+        self._folder = tempfile.TemporaryDirectory(prefix="zygote-", dir=library.parent)
         ours, theirs = wire.pair()
         log = Path(self._folder.name, "log")
         command = isolation.zygote_command(self.level, library, theirs.fileno(), Path(self._folder.name), warm)
