@@ -4,7 +4,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?= python3
 export PYTHON
 WORKERS ?= 2
-PYTEST = python -m pytest -q -n $(WORKERS) --dist loadgroup --timeout 600
+# A file's tests stay together, and so what they share is made once.
+PYTEST = python -m pytest -q -n $(WORKERS) --dist loadfile --timeout 600
 
 # Reachable from this machine only, with Jupyter's usual token; nothing is fetched from outside. In a container one is often root.
 LAB_OPTIONS = --ServerApp.ip=127.0.0.1 --LabApp.news_url=None \

@@ -23,8 +23,7 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 from jupyterlab_session import PATIENCE, Lab, NotebookPage, chromium_browser, jupyterlab
 from playwright.sync_api import Browser, Locator, expect
 
-# One server and one browser at a time: both workers together have two cores.
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
+pytestmark = pytest.mark.browser
 
 NOTEBOOKS = [notebook for notebook in load_curriculum().notebooks() if notebook.source.is_file()]
 
