@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from autograder.compiler.manifest import build_notebook
 from autograder.curriculum import load_curriculum
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -212,6 +213,20 @@ def test_course_toml_alone_lists_the_notebooks() -> None:
     # One assignment's own name is no list, and its notebook has the same words in it.
     several = {name: those for name, those in found.items() if len({re.sub(r"^\d\d_", "", n) for n in those}) > 1}
     assert several == {}
+
+
+def test_the_readme_tells_what_is_there() -> None:
+    """Its table has a line for every notebook that has been written, with the number of exercises."""
+    rows = re.findall(
+        r"^\| \[.*?\]\((assignments/\S+)\) \| .*? \| (\d+)", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    written = [notebook for notebook in load_curriculum().notebooks() if notebook.source.is_file()]
+    assert dict(rows) == {
+        notebook.released.relative_to(ROOT).as_posix(): str(
+            sum(cell.kind == "exercise" for cell in build_notebook(notebook).manifest.cells)
+        )
+        for notebook in written
+    }
 
 
 # --- the commands
