@@ -45,6 +45,7 @@ from autograder.runs import RECEIPTS
 from autograder.validation import Example, read_examples
 
 ASSIGNMENT = "01_softmax_regression"
+NOTEBOOK = "softmax_regression"
 STUDENTS = len(CAST)
 
 
@@ -240,7 +241,7 @@ def _open_class(folder: Path, curriculum: Curriculum | None, released: str | Non
     folder.mkdir(parents=True, exist_ok=True)
     curriculum = curriculum or load_curriculum()
     assignment = curriculum.assignment(ASSIGNMENT)
-    notebook = assignment.notebooks[0]
+    notebook = assignment.notebook(NOTEBOOK)
     built = build_notebook(notebook, curriculum)
     return _Class(
         folder, assignment, built.manifest, released or built.student_text, read_examples(notebook.misconceptions)
@@ -254,7 +255,7 @@ def play_class(
     curriculum: Curriculum | None = None,
     released: str | None = None,
 ) -> list[Played]:
-    """Let the invented class of the demo hand in its work for 01_softmax_regression.
+    """Let the invented class of the demo hand in its work for the first notebook of 01_softmax_regression.
 
     Args:
         folder: where to, missing or empty; gets `<student>/01_softmax_regression/...` and `receipts.csv`.

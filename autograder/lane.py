@@ -46,7 +46,10 @@ def main() -> None:
     torch.set_num_threads(1)
     curriculum = load_curriculum(Path(settings["root"]) / "course.toml")
     assignment = curriculum.assignment(settings["assignment"])
-    notebooks = [dataclasses.replace(n, limits=Limits(**settings["limits"][n.name])) for n in assignment.notebooks]
+    limits = settings["limits"]  # of the notebooks that are graded
+    notebooks = [
+        dataclasses.replace(n, limits=Limits(**limits[n.name])) for n in assignment.notebooks if n.name in limits
+    ]
     assignment = dataclasses.replace(assignment, notebooks=tuple(notebooks))
     prepared = load_prepared(curriculum, assignment, Path(settings["folder"]))
 

@@ -97,7 +97,7 @@ def grade_all(
         "folder": str(folder),
         "level": level,
         "secret": seeds.secret.hex(),
-        # A caller may have set others than course.toml does.
+        # A caller may have set others than course.toml does, or left notebooks out.
         "limits": {n.name: n.limits.as_dict() for n in prepared.assignment.notebooks},
     }
     allowed = sum(n.limits.submission_seconds for n in prepared.assignment.notebooks) * 2 + 60

@@ -16,11 +16,12 @@ import click.testing
 import nbformat
 import pytest
 
-from autograder.cli.demo import LIMITS, MARKER, SECRET, demo
+from autograder.cli.demo import LIMITS, MARKER, SECRET, demo, demo_assignment
 from autograder.curriculum import load_curriculum
 from autograder.demo_cast import CAST, EVIL_ID, FULL
 from autograder.demo_class import (
     ASSIGNMENT,
+    NOTEBOOK,
     Played,
     all_differences,
     differences,
@@ -156,7 +157,7 @@ def test_a_record_is_the_same_when_graded_again(run: Run, monkeypatch: pytest.Mo
     again = run.out.parent / "graded_again"
     student = "omar.haddad"
     for out in (run.graded, again):
-        grade_class(curriculum, curriculum.assignment(ASSIGNMENT), run.out / "submitted", out, student=student)
+        grade_class(curriculum, demo_assignment(curriculum), run.out / "submitted", out, student=student)
 
     def verdicts(folder: Path) -> list[tuple[object, ...]]:
         record = next(r for r in load_records(folder) if r.student == student)
@@ -230,7 +231,7 @@ def test_the_report_names_everybody_who_needs_a_look(run: Run) -> None:
 
 def test_nobody_reads_what_is_secret(run: Run) -> None:
     """Code that searches files, environment and library for answers ran, printed what it found, and found nothing."""
-    suite = load_curriculum().assignment(ASSIGNMENT).notebooks[0].suite
+    suite = load_curriculum().assignment(ASSIGNMENT).notebook(NOTEBOOK).suite
     lines = [line.strip() for line in suite.read_text(encoding="utf-8").splitlines()]
     telling = [line for line in lines if line.startswith(("assert_", "expected =")) and len(line) > 40]
     assert len(telling) > 20

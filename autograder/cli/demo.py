@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from autograder.curriculum import Assignment, Limits, load_curriculum
+from autograder.curriculum import Assignment, Curriculum, load_curriculum
 from autograder.demo_cast import EVIL_ID, KINDS
-from autograder.demo_class import ASSIGNMENT, STUDENTS, Played, all_differences, play_class
+from autograder.demo_class import ASSIGNMENT, NOTEBOOK, STUDENTS, Played, all_differences, play_class
 from autograder.errors import CourseError
 from autograder.records import printable, student_folder
 
@@ -62,7 +62,7 @@ def demo(ctx: click.Context, out: Path, students: int, seed: int, open_report: b
 
     started = time.monotonic()
     curriculum = load_curriculum()
-    assignment = _with_limits(curriculum.assignment(ASSIGNMENT))
+    assignment = demo_assignment(curriculum)
     isolation.require(curriculum.isolation)
     console = Console()
     console.width = min(console.width, 100)
@@ -98,14 +98,13 @@ def _heading(console: Console, number: int, title: str, rest: str) -> None:
     console.print(f"\n[bold cyan]{number}  {title}[/]  [dim]{escape(rest)}[/]", highlight=False)
 
 
-def _with_limits(assignment: Assignment) -> Assignment:
-    """The assignment with the limits of the demo; what course.toml sets lower stays."""
-
-    def lowered(limits: Limits) -> Limits:
-        return dataclasses.replace(limits, **{k: min(v, getattr(limits, k)) for k, v in LIMITS.items()})
-
-    notebooks = [dataclasses.replace(n, limits=lowered(n.limits)) for n in assignment.notebooks]
-    return dataclasses.replace(assignment, notebooks=tuple(notebooks))
+def demo_assignment(curriculum: Curriculum) -> Assignment:
+    """The assignment with the one notebook that is played, and the limits of the demo where course.toml has higher."""
+    assignment = curriculum.assignment(ASSIGNMENT)
+    notebook = assignment.notebook(NOTEBOOK)
+    limits = {key: min(value, getattr(notebook.limits, key)) for key, value in LIMITS.items()}
+    notebook = dataclasses.replace(notebook, limits=dataclasses.replace(notebook.limits, **limits))
+    return dataclasses.replace(assignment, notebooks=(notebook,))
 
 
 def _clear(out: Path) -> None:
@@ -130,9 +129,8 @@ def _release(ctx: click.Context, out: Path) -> str:
     from autograder.cli.release import release
 
     ctx.invoke(release, assignment=ASSIGNMENT, out=out, course=None)
-    notebook = load_curriculum().assignment(ASSIGNMENT).notebooks[0]
     with zipfile.ZipFile(out / f"{ASSIGNMENT}.zip") as archive:
-        return archive.read(f"{ASSIGNMENT}/{notebook.name}.ipynb").decode()
+        return archive.read(f"{ASSIGNMENT}/{NOTEBOOK}.ipynb").decode()
 
 
 @contextlib.contextmanager
