@@ -26,6 +26,7 @@ from autograder.judge.session import GradingSession, Stage
 from autograder.record import Status, TestResult
 
 EXERCISE_MARK = "exercise"
+ENGINE = Path(__file__).resolve().parent.parent
 
 
 def exercise(name: str, weight: float = 1.0) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -172,12 +173,25 @@ def _generator(item: pytest.Item, stage: Stage, session: GradingSession) -> np.r
     return np.random.default_rng(session.seed(stage.cell, item.name))
 
 
+def _is_ours(problem: BaseException) -> bool:
+    """Whether an exception began in the engine: neither in a hidden test nor in a checker, which work on students' data."""
+    if isinstance(problem, GraderFault | AssertionError | pytest.skip.Exception):
+        return False
+    trace, last = problem.__traceback__, ""
+    while trace is not None:
+        last = trace.tb_frame.f_code.co_filename
+        trace = trace.tb_next
+    return Path(last).parent in (ENGINE / "judge", ENGINE / "sandbox") and Path(last).stem != "checkers"
+
+
 def _verdict(phase: str, problem: BaseException) -> tuple[Status, str, str]:
     """Status, words for the student and, where the test stumbled, words for the instructor."""
     if isinstance(problem, StudentProblem):
         return problem.status, str(problem), ""
     if phase != "call" and not isinstance(problem, GraderFault):
         problem = GraderFault(f"{phase} of the test: {type(problem).__name__}: {problem}")
+    if _is_ours(problem):
+        problem = GraderFault(f"{type(problem).__name__}: {problem}")
     if isinstance(problem, AssertionError):
         return "failed", str(problem).split("\nassert ")[0], ""
     if isinstance(problem, GraderFault):
