@@ -174,7 +174,7 @@ def _generator(item: pytest.Item, stage: Stage, session: GradingSession) -> np.r
 
 
 def _is_ours(problem: BaseException) -> bool:
-    """Whether an exception began in the engine: neither in a hidden test nor in a checker, which work on students' data."""
+    """Whether an exception began in the engine: not in a hidden test or a checker, which work on students' data."""
     if isinstance(problem, GraderFault | AssertionError | pytest.skip.Exception):
         return False
     trace, last = problem.__traceback__, ""
