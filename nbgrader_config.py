@@ -7,7 +7,7 @@ from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbgrader.preprocessors import CheckCellMetadata, ComputeChecksums, GetGrades, LockCells, SaveCells
 
 from autograder.gradebook import COURSE_ID
-from autograder.nbgrader_plugin import HideGraderCells
+from autograder.nbgrader_plugin import FromRelease, GradeInSandbox, HideGraderCells, settle_names, settle_results
 
 c = get_config()  # noqa: F821
 
@@ -27,3 +27,11 @@ c.GenerateAssignment.preprocessors = [LockCells, ComputeChecksums, SaveCells, Ch
 
 # Mark schemes stand in the graded notebooks for the person who grades; students get them without.
 c.GenerateFeedback.preprocessors = [HideGraderCells, GetGrades, CSSHTMLHeaderPreprocessor]
+
+# `nbgrader autograde` hands each submission to the course's own judge and sandbox, as `course grade` does: the same
+# records, the same scores, and no code of a student in nbgrader's process or in a kernel of its own.
+c.Autograde.exporter_class = FromRelease
+c.Autograde.sanitize_preprocessors = []
+c.Autograde.autograde_preprocessors = [GradeInSandbox]
+c.Autograde.pre_convert_hook = settle_names
+c.Autograde.post_convert_hook = settle_results

@@ -75,6 +75,80 @@ class _Lane:
                     stream.close()
 
 
+def _settings(prepared: Prepared, folder: Path, seeds: SeedSource, level: str) -> dict[str, Any]:
+    """What a lane has to know."""
+    return {
+        "root": str(prepared.curriculum.root),
+        "assignment": prepared.assignment.name,
+        "folder": str(folder),
+        "level": level,
+        "secret": seeds.secret.hex(),
+        # A caller may have set others than course.toml does.
+        "limits": {n.name: n.limits.as_dict() for n in prepared.assignment.notebooks},
+    }
+
+
+def _allowed(prepared: Prepared) -> float:
+    """Seconds after which a lane is not waited for any longer: far more than its own limits let it take."""
+    return sum(n.limits.submission_seconds for n in prepared.assignment.notebooks) * 2 + 60
+
+
+class WarmLane:
+    """One lane that stays, for a caller that brings one submission at a time (nbgrader does).
+
+    Args:
+        prepared: the assignment; folder: where `prepare` put it.
+        seeds: the course secret. level: isolation asked for.
+    """
+
+    def __init__(self, prepared: Prepared, folder: Path, seeds: SeedSource, level: str):
+        self.prepared = prepared
+        self.settings = _settings(prepared, folder, seeds, level)
+        self.lane: _Lane | None = None
+
+    def grade(self, job: Job) -> Record:
+        """Grade one submission; a lane that dies or hangs is replaced, and the submission tried once more.
+
+        Raises:
+            CourseError: the machine offers less isolation than asked for. GraderFault: no lane can be started.
+        """
+        for attempt in range(1, TRIES + 1):
+            lane = self._ready_lane()
+            lane.start(job, attempt, _allowed(self.prepared))
+            answer = _wait_for(lane)
+            if answer is not None:
+                return Record.from_json(answer["record"])
+            self.close()
+        reason = "the judge process ended, or did not answer, while it graded this submission, twice"
+        return faulty_record(self.prepared.assignment, self.prepared.manifests, job, reason)
+
+    def _ready_lane(self) -> _Lane:
+        if self.lane is None:
+            self.lane = _Lane(self.settings)
+            answer = _wait_for(self.lane)
+            if answer is None or "refused" in answer:
+                self.close()
+                if answer is None:
+                    raise GraderFault("the grader's judge process ends before it is ready; its message stands above")
+                raise CourseError(answer["refused"])
+        return self.lane
+
+    def close(self) -> None:
+        if self.lane is not None:
+            self.lane.end()
+            self.lane = None
+
+
+def _wait_for(lane: _Lane) -> dict[str, Any] | None:
+    """The next answer of a lane; None where it has ended or its time is over."""
+    assert lane.process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(lane.process.stdout, selectors.EVENT_READ)
+        if not selector.select(timeout=max(lane.deadline - time.monotonic(), 0.0)):
+            return None
+    return lane.answer()
+
+
 def grade_all(
     prepared: Prepared, folder: Path, jobs: Iterable[Job], seeds: SeedSource, level: str, workers: int = 0
 ) -> Iterator[Record]:
@@ -91,16 +165,7 @@ def grade_all(
     waiting = collections.deque((job, 1) for job in jobs)
     if not waiting:
         return
-    settings = {
-        "root": str(prepared.curriculum.root),
-        "assignment": prepared.assignment.name,
-        "folder": str(folder),
-        "level": level,
-        "secret": seeds.secret.hex(),
-        # A caller may have set others than course.toml does, or left notebooks out.
-        "limits": {n.name: n.limits.as_dict() for n in prepared.assignment.notebooks},
-    }
-    allowed = sum(n.limits.submission_seconds for n in prepared.assignment.notebooks) * 2 + 60
+    settings, allowed = _settings(prepared, folder, seeds, level), _allowed(prepared)
     lanes: list[_Lane] = []
     selector = selectors.DefaultSelector()
 
