@@ -134,6 +134,8 @@ def scatter(points: Sequence[tuple[str, str, float, float]], x_name: str, y_name
     height, left, bottom, top = 240, 38, 40, 26
     low = min([0.0, *(y for *_, y in points)])
     low = -0.2 * math.ceil(-low / 0.2) if low < 0 else 0.0
+    # Where all exercises are easy, the left of the drawing would stay empty and the points would crowd.
+    first = min(60, 20 * math.floor(5 * min([1.0, *(x for _, _, x, _ in points)])))
     plot_width, plot_height = WIDTH - left - 22, height - bottom - top
     parts: list[Markup] = []
     ticks = [low + 0.2 * i for i in range(round((1 - low) / 0.2) + 1)]
@@ -143,14 +145,16 @@ def scatter(points: Sequence[tuple[str, str, float, float]], x_name: str, y_name
             _line(left, y, WIDTH - 22, y, "zero" if abs(tick) < 1e-9 else "grid"),
             _text(left - 6, y + 4, f"{tick:.1f}", "end"),
         ]
-    for percent in range(0, 101, 20):
-        parts.append(_text(left + plot_width * percent / 100, height - bottom + 18, f"{percent} %"))
+    for percent in range(first, 101, 20 if first < 40 else 10):
+        across = (percent - first) / (100 - first)
+        parts.append(_text(left + plot_width * across, height - bottom + 18, f"{percent} %"))
     parts.append(_text(left + plot_width / 2, height - 4, x_name))
     parts.append(_text(left - 32, 12, y_name, "start"))
     for number, name, across, up in points:
         title = f"{name}: {x_name} {across:.0%}, {y_name} {up:.2f}"
-        x, y = left + plot_width * across, top + plot_height * (1 - (up - low) / (1 - low))
-        dot = Markup('<circle class="dot" cx="{}" cy="{}" r="10"><title>{}</title></circle>')
+        x = left + plot_width * (100 * across - first) / (100 - first)
+        y = top + plot_height * (1 - (up - low) / (1 - low))
+        dot = Markup('<circle class="dot" cx="{}" cy="{}" r="9"><title>{}</title></circle>')
         parts += [dot.format(_number(x), _number(y), title), _text(x, y + 4, number, kind="dot-label")]
     return _svg(WIDTH, height, f"{x_name} and {y_name} of each exercise", parts)
 
