@@ -21,7 +21,7 @@ from autograder.curriculum import Assignment, Limits, Notebook
 from autograder.intake import GRADED, Submission, read_submission
 from autograder.judge.problems import GraderFault
 from autograder.judge.seeds import SeedSource
-from autograder.judge.session import AS_IS, HELPERS_FIRST, RESTORED, GradingSession, Stage
+from autograder.judge.session import ALONE, AS_IS, HELPERS_FIRST, RESTORED, GradingSession, Stage
 from autograder.judge.suite import Outcome, Suite
 from autograder.record import ExerciseResult, Finding, NotebookResult, Record, Status, TestResult
 from autograder.sandbox.client import SandboxFault, Zygote
@@ -168,6 +168,9 @@ class Examiner:
                 text = f"{cell.name}, {outcome.result.name}: {outcome.fault}"
                 result.findings.append(Finding("test_stumbled", text[:500], for_student=False))
         session.close_stage(stage)
+        if stage.left_behind:
+            text = f"{cell.name} left processes running in the background ({stage.left_behind}); they were ended."
+            result.findings.append(Finding("left_behind", text))
         entry = _entry(cell, [o.result for o in best], submission.source(cell.name))
         entry.outputs = stage.outputs
         entry.seconds = round(stage.seconds + sum(t.seconds for t in entry.tests), 3)
@@ -199,6 +202,9 @@ class Examiner:
                 "Run the notebook from the top to see it fail."
             )
             result.findings.append(Finding("out_of_order", text))
+        elif used == ALONE:
+            text = f"An earlier cell changes how other code works; {cell.name} was graded apart from it."
+            result.findings.append(Finding("graded_apart", text))
 
     def _unanswered(self, notebook: Notebook, cell: ManifestCell, status: Status, message: str) -> ExerciseResult:
         tests = self.suite.skeleton(notebook.name, cell.name)

@@ -174,7 +174,7 @@ class _Matcher:
             source, metadata = _source_of(cell), _metadata(cell)
             room -= len(source)
             if room < 0:
-                self._note_once("too_long", "The notebook holds more text than is read; what comes after it is missing.")
+                self._note_once("too_long", "The notebook holds more text than is read; its end is missing.")
                 break
             claimed = metadata.get("grade_id")
             known = self.known.get(claimed) if isinstance(claimed, str) else None

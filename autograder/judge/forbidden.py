@@ -8,6 +8,7 @@ only use in a short exercise is to reach a name in disguise.
 from __future__ import annotations
 
 import ast
+import functools
 
 from autograder.cell_source import parse_cell
 
@@ -25,6 +26,11 @@ _ORDINARY_WORDS = _ONLY_AS_ATTRIBUTE | {"compile", "inspect", "gc", "compile_com
 _INNER = {
     "__class__", "__code__", "__defaults__", "__kwdefaults__", "__wrapped__", "__self__", "__func__", "__bases__",
     "__mro__", "mro", "tb_frame", "f_locals",
+}  # fmt: skip
+_FOR_EVERYBODY = {  # calls that change how other code works
+    "set_default_dtype", "set_default_device", "set_default_tensor_type", "set_grad_enabled", "set_flush_denormal",
+    "use_deterministic_algorithms", "setrecursionlimit", "setitimer", "alarm", "signal", "settrace", "setprofile",
+    "chdir", "_exit",
 }  # fmt: skip
 _LEADING_MODULES = {"torch", "sys", "numpy", "np", "builtins", "importlib", "os", "nn", "F"}
 _MODULES_THAT_REPEAT = ("scipy.special", "sklearn.utils.extmath", "jax", "tensorflow", "keras", "scipy.optimize")
@@ -109,31 +115,39 @@ def _dotted(node: ast.Attribute) -> str:
 
 
 def may_tamper(source: str, forbids: list[str]) -> bool:
-    """Whether a cell that runs before an exercise could save a forbidden function for it, or undo the guards.
+    """Whether a cell that runs before an exercise could change what the exercise does: by patching a module, by saving
+    a forbidden function for it, by undoing the guards.
 
-    An exercise with a list of forbidden calls is then judged in a process where no earlier cell has run. A false
-    alarm costs a little time and nothing else.
+    The exercise is then judged in a process where no earlier cell has run. A false alarm costs a little time and
+    nothing else.
     """
+    tampers, names = _signals(source)
+    return tampers or not names.isdisjoint(name.rpartition(".")[2] for name in forbids)
+
+
+@functools.lru_cache(maxsize=1024)
+def _signals(source: str) -> tuple[bool, frozenset[str]]:
+    """Whether a cell may change how other code works, and every attribute and import that it names."""
     tree = parse_cell(source)
     if tree is None:
-        return True
-    finals = {name.rpartition(".")[2] for name in forbids}
+        return True, frozenset()
+    names: set[str] = set()
     modules = set(_LEADING_MODULES)
+    tampers = False
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             modules |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-            named = {alias.name for alias in node.names} | set((getattr(node, "module", None) or "").split("."))
-            if any(set(name.split(".")) & (_DISGUISES | finals | {"autograder"}) for name in named):
-                return True
-            if any(name.startswith(_MODULES_THAT_REPEAT) for name in named | {getattr(node, "module", None) or ""}):
-                return True
+            named = {alias.name for alias in node.names} | {getattr(node, "module", None) or ""}
+            parts = {part for name in named for part in name.split(".")}
+            names |= parts
+            tampers |= bool(parts & (_DISGUISES | {"autograder"}))
+            tampers |= any(name.startswith(_MODULES_THAT_REPEAT) for name in named)
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
-            changed = isinstance(node.ctx, ast.Store | ast.Del) and _dotted(node).split(".")[0] in modules
-            if changed or node.attr in finals | _INNER | (_DISGUISES - _ORDINARY_WORDS):
-                return True
-            if node.attr in _ORDINARY_WORDS and _dotted(node).split(".")[0] in modules:
-                return True
-        elif isinstance(node, ast.Name) and node.id in _DISGUISES | {"getattr", "setattr", "delattr", "open"}:
-            return True
-    return False
+            names.add(node.attr)
+            of_module = _dotted(node).split(".")[0] in modules
+            tampers |= node.attr in _INNER | _FOR_EVERYBODY | (_DISGUISES - _ORDINARY_WORDS)
+            tampers |= of_module and (isinstance(node.ctx, ast.Store | ast.Del) or node.attr in _ORDINARY_WORDS)
+        elif isinstance(node, ast.Name):
+            tampers |= node.id in _DISGUISES | {"getattr", "setattr", "delattr", "open"}
+    return tampers, frozenset(names)

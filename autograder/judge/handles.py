@@ -85,14 +85,16 @@ class Student:
         process: the snapshot.
         seconds: how long the student's code may run in this test, altogether.
         cell_problem: what went wrong when the student's cell was run, to explain a missing name.
+        short_of_memory: whether it was memory.
     """
 
-    def __init__(self, process: Process, seconds: float, cell_problem: str = ""):
+    def __init__(self, process: Process, seconds: float, cell_problem: str = "", short_of_memory: bool = False):
         self._process = process
         self._allowed = seconds
         self._left = seconds
         self._callback_seconds = CALLBACK_SHARE * seconds
         self._cell_problem = cell_problem
+        self._short_of_memory = short_of_memory
         self._callbacks: list[Callable[..., Any]] = []
         self._refusal: BaseException | None = None
         self._known: dict[str, Any] = {}
@@ -275,6 +277,8 @@ class Student:
                 f"Your code returned {text}, and a gradient has to flow through it: compute with the tensors that come "
                 "in, without .item(), .detach(), .numpy() or torch.no_grad() on the way."
             )
+        if kind == "undefined" and self._short_of_memory:
+            return OutOfMemory(self._cell_problem)
         if kind == "undefined":
             return Undefined(f"`{text}` is not defined when your cell has run. {self._cell_problem}".strip())
         where = received.lines(error.get("lines"))

@@ -41,7 +41,7 @@ from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sand
 
 # How the namespace of an exercise is prepared. The first is what the notebook does when it is run from the top; the
 # others are tried when an exercise does not get full marks that way, and the best counts.
-AS_IS, RESTORED, HELPERS_FIRST = "as_is", "restored", "helpers_first"
+AS_IS, RESTORED, HELPERS_FIRST, ALONE = "as_is", "restored", "helpers_first", "alone"
 REPLAY_SECONDS = 0.05
 
 
@@ -63,9 +63,11 @@ class Stage:
     process: Process | None = None
     problem: StudentProblem | None = None  # why no test can pass
     cell_problem: str = ""  # what the cell itself stopped with, in words
+    short_of_memory: bool = False  # whether it was memory
     outputs: list[dict[str, Any]] = field(default_factory=list)
     shadowed: list[str] = field(default_factory=list)
     shared: Process | None = None  # the fork that tests share while they pass
+    left_behind: int = 0  # processes that its code had started and not ended
     seconds: float = 0.0  # from opening the stage until its cell had run
     replay_seconds: float = 0.0  # of the cell alone
     alone: bool = False  # run apart from earlier cells, with the forbidden calls shut from the start
@@ -245,9 +247,9 @@ class GradingSession:
         if self.spent >= self.limits.submission_seconds:
             raise ProcessTimeout(self.limits.submission_seconds)
         earlier = self._earlier_sources(stage.cell)
-        stage.alone = bool(stage.cell.forbids) and any(may_tamper(source, stage.cell.forbids) for source in earlier)
+        stage.alone = variant == ALONE or (bool(stage.cell.forbids) and self._distrusts(stage.cell))
         if stage.alone:
-            process = self._guarded(stage.cell, earlier)
+            process = self._apart(stage.cell, earlier)
         elif variant != AS_IS or sum(self._healthy.values()) > REPLAY_SECONDS:
             process = self._base().process.fork()
         else:
@@ -274,6 +276,7 @@ class GradingSession:
             error = answer.get("error")
             if isinstance(error, dict):
                 kind, text = received.words(error.get("type"), 80), received.words(error.get("message"))
+                stage.short_of_memory = error.get("kind") == "memory"
                 stage.cell_problem = f"Your cell stopped with {kind}: {text}{received.lines(error.get('lines'))}"
         stage.shadowed = received.names(reply.get("shadowed"))
 
@@ -285,15 +288,16 @@ class GradingSession:
                 sources += self.submission.cells[entry.name]
         return sources
 
-    def _guarded(self, cell: ManifestCell, earlier: list[str]) -> Process:
+    def _apart(self, cell: ManifestCell, earlier: list[str]) -> Process:
         """A process in which the forbidden calls were shut before anything of the student's ran.
 
         Of the earlier cells it holds only the definitions, which the cell may need.
         """
         snapshot = self._fresh(cells=self._next)
         self._overlay(snapshot, self._next)
-        student = Student(snapshot.process, self.limits.cell_seconds)
-        student.prepare(self.seed(cell, "", "guard"), cell.forbids, [])
+        if cell.forbids:
+            student = Student(snapshot.process, self.limits.cell_seconds)
+            student.prepare(self.seed(cell, "", "guard"), cell.forbids, [])
         definitions = [definitions_of(source) for source in earlier]
         request = {"op": "run", "sources": [d for d in definitions if d], "seed": self.seed(cell, "", "cell")}
         snapshot.ours = False
@@ -327,7 +331,7 @@ class GradingSession:
             else:
                 self._snapshots.append(Snapshot(stage.process, self._next + 1, self._next, ours=False))
         if self._sandbox is not None:  # what an exercise leaves behind acts on none of those that follow
-            self._sandbox.sweep()
+            stage.left_behind = self._sandbox.sweep()
         self._next += 1
 
     def variants(self, stage: Stage) -> list[str]:
@@ -338,8 +342,15 @@ class GradingSession:
         if stage.cell.kind == "quiz":
             return []
         names = [RESTORED] if stage.shadowed else []
-        later = {name for name, _ in self.submission.extras} - {stage.cell.name}
-        return [*names, HELPERS_FIRST] if later else names
+        if {name for name, _ in self.submission.extras} - {stage.cell.name}:
+            names.append(HELPERS_FIRST)
+        if not stage.alone and self._distrusts(stage.cell):
+            names.append(ALONE)
+        return names
+
+    def _distrusts(self, cell: ManifestCell) -> bool:
+        """Whether something of the student's that runs before a cell may change what the cell does."""
+        return any(may_tamper(source, cell.forbids) for source in self._earlier_sources(cell))
 
     @contextlib.contextmanager
     def student(self, stage: Stage, test: str) -> Iterator[Student]:
@@ -359,7 +370,7 @@ class GradingSession:
             process, is_new = self._test_process(stage)
             seconds = stage.cell.seconds or self.limits.test_seconds
             seconds = min(seconds, self.limits.submission_seconds - self.spent)
-            student = Student(process, seconds, stage.cell_problem)
+            student = Student(process, seconds, stage.cell_problem, stage.short_of_memory)
             forbids = stage.cell.forbids if is_new and not stage.alone else []
             student.prepare(self.seed(stage.cell, test, "worker"), forbids, stage.cell.defines)
             yield student

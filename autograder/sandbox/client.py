@@ -124,6 +124,7 @@ class Process:
     def _lost(self) -> None:
         if self.alive:
             self.sandbox.processes.remove(self)
+            self.sandbox.closed.add(self.pid)
         self.alive = False
         self.channel.close()
 
@@ -136,6 +137,7 @@ class Sandbox:
         self.namespaces = namespaces
         self.max_result = max_result_mb << 20
         self.processes: list[Process] = []  # those that the judge can talk to
+        self.closed: set[int] = set()  # numbers of those that it no longer talks to
 
     def base(self) -> Process:
         """Fork the first process that may run the student's code."""
@@ -152,17 +154,21 @@ class Sandbox:
         return process
 
     def sweep(self, ended: int = 0) -> int:
-        """End every process but those that the judge can still talk to; returns how many there were.
+        """End every process but those that the judge can still talk to.
 
         Their numbers are what they said themselves: one that lied about its own ends here too.
 
         Args:
             ended: the process on whose account this is done; without a pid namespace it alone can be found.
+
+        Returns:
+            How many there were that the judge never knew of: what student code has left behind.
         """
         if not (ended or self.namespaces):
             return 0
         try:
-            return int(self._ask({"op": "sweep", "keep": [p.pid for p in self.processes], "end": ended})["ended"])
+            keep = [process.pid for process in self.processes]
+            return int(self._ask({"op": "sweep", "keep": keep, "known": list(self.closed), "end": ended})["ended"])
         except SandboxFault:
             return 0
 

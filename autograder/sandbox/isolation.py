@@ -121,6 +121,21 @@ def _python_folders() -> list[str]:
     return kept
 
 
+def _course_folders() -> list[str]:
+    """What of this course lies in a folder that the sandbox sees, because it was installed there: to be covered."""
+    seen = ["/usr", *_python_folders()]
+    root = PACKAGE.parent
+    if not (root / "course.toml").exists():  # beside other packages: cover ours alone
+        own = [PACKAGE, *(root / name for name in ("course_lib", "solutions", "assignments", "tests"))]
+    elif any(
+        str(folder).startswith(f"{root}/") for folder in seen
+    ):  # .venv inside the clone: nothing else of it is seen
+        own = []
+    else:
+        own = [root]
+    return [str(p) for p in own if p.is_dir() and any(str(p).startswith(f"{folder}/") for folder in seen)]
+
+
 def _parents(folders: list[str]) -> list[str]:
     """Every folder above these ones that has to be made, outermost first."""
     above = {str(p) for folder in folders for p in Path(folder).parents}
@@ -164,25 +179,16 @@ def zygote_command(level: str, library: Path, control_fd: int, work: Path, warm:
         arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     pages = "/sys/kernel/mm/transparent_hugepage"  # where the C library looks whether huge pages are to be had
     arguments += ["--ro-bind-try", pages, pages]
-    arguments += [
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--perms",
-        "0777",
-        "--tmpfs",
-        "/tmp",
-        "--perms",
-        "0777",
-        "--dir",
-        WORK,
-    ]
+    # As an ordinary user the owner of /dev is the student's user too: what one submission writes the next could read.
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+    arguments += ["--perms", "0777", "--tmpfs", "/tmp", "--perms", "0777", "--dir", WORK]
     folders = _python_folders()
     for parent in _parents([*folders, "/grader/autograder/sandbox/x", "/course"]):
         arguments += ["--perms", "0755", "--dir", parent]  # bubblewrap would make them for root alone
     for folder in folders:
         arguments += ["--ro-bind", folder, folder]
+    for secret in _course_folders():
+        arguments += ["--tmpfs", secret, "--remount-ro", secret]
     arguments += ["--ro-bind", str(PACKAGE / "__init__.py"), "/grader/autograder/__init__.py"]
     for name in SANDBOX_FILES:
         arguments += ["--ro-bind", str(PACKAGE / "sandbox" / name), f"/grader/autograder/sandbox/{name}"]

@@ -64,7 +64,7 @@ class Supervisor:
         elif operation == "sweep" and self.proc is None:
             self.channel.send({"ended": _end_group(int(header["end"]))})
         elif operation == "sweep":
-            self.channel.send({"ended": self._sweep({int(pid) for pid in header["keep"]})})
+            self.channel.send({"ended": self._sweep(set(header["keep"]), set(header["known"]))})
         elif operation == "why":
             if self.proc is not None and not self.out_of_memory:
                 self._watch_memory(self.proc)
@@ -97,22 +97,20 @@ class Supervisor:
 
     # -- ending processes -------------------------------------------------------------------------------------
 
-    def _sweep(self, keep: set[int]) -> int:
-        """End every process of this namespace but this one and `keep`; returns how many there were."""
-        ended = 0
+    def _sweep(self, keep: set[int], known: set[int]) -> int:
+        """End every process of this namespace but this one and `keep`; returns how many there were beside `known`."""
+        unknown: set[int] = set()
         for _ in range(5):  # a fork that was under way when its parent was killed is met in the next round
             self._bury()
             self.highest = max(self.highest, _newest_number())
-            alive = 0
+            alive = set()
             for pid in range(2, self.highest + 1):
-                if pid not in keep:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                        alive += 1
-            ended += alive
-            if alive == 0:
+                if pid not in keep and _kill(pid):
+                    alive.add(pid)
+            unknown |= alive - known
+            if not alive:
                 break
-        return ended
+        return len(unknown)
 
     @staticmethod
     def _bury() -> None:
@@ -164,6 +162,18 @@ def _newest_number() -> int:
     thread.start()
     thread.join()
     return found[0]
+
+
+def _kill(pid: int) -> bool:
+    """Kill a process; False where the number belongs to none, or to a thread (of a process that is to be kept)."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+    os.close(handle)
+    return True
 
 
 def _end_group(pid: int) -> int:
