@@ -196,7 +196,7 @@ class Worker:
         shell = self.shell
         shell.display_pub.outputs = outputs
         shell.displayhook.outputs = outputs
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
             try:
                 result = shell.run_cell(source, store_history=False, silent=False)
@@ -205,12 +205,12 @@ class Worker:
                 error = escaped
             with contextlib.suppress(BaseException):
                 outputs += _figures()
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         for name, stream in (("stderr", stderr), ("stdout", stdout)):
             if stream.parts:
                 outputs.insert(0, {"output_type": "stream", "name": name, "text": stream.text()})
         failure = self._describe(error) if error is not None else None
-        return {"error": failure, "outputs": _within(outputs, self.output_limit), "seconds": seconds}
+        return {"error": failure, "outputs": _within(outputs, self.output_limit), "seconds": seconds, "cpu": cpu}
 
     # -- calls ------------------------------------------------------------------------------------------------
 
@@ -220,7 +220,7 @@ class Worker:
         def revive(node: dict[str, Any]) -> Any:
             return self._revive(node)
 
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         reply: dict[str, Any]
         out: list[bytes] = []
         try:
@@ -240,7 +240,7 @@ class Worker:
             raise
         except BaseException as error:
             reply = {"error": self._describe(error)}
-        reply["seconds"] = time.perf_counter() - started
+        reply["seconds"], reply["cpu"] = time.perf_counter() - started, time.process_time() - cpu
         return reply, out
 
     def on_keep(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:

@@ -1,0 +1,299 @@
+"""nbgrader's own commands on the course: `nbgrader autograde` gives the scores of `course grade`, and the rest works.
+
+A class hands in, and is graded once by each of the two. `make test` takes those of the invented class who differ most;
+`make test-all` takes everybody, and goes the ways by which notebooks come in: a zip and the exchange.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import getpass
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from autograder.cli.demo import SECRET
+from autograder.cli.grade import grade_class
+from autograder.compiler.manifest import Built, build_notebook
+from autograder.curriculum import load_curriculum
+from autograder.demo_cast import EVIL_ID
+from autograder.demo_class import ASSIGNMENT, play_class
+from autograder.gradebook import open_gradebook
+from autograder.nbgrader_layout import prepare_course_folder
+from autograder.record import Record
+from autograder.records import load_records, safe_name
+
+NOTEBOOK = "softmax_regression"
+# Somebody of every kind that nbgrader and the file itself can make trouble with; the last has no notebook at all.
+SELECTION = ("omar.haddad", "hugo.laurent", "ivo.petrov", "kofi.mensah", "sara.nunes", "li.wen", EVIL_ID, "anna.kowal")
+pytestmark = pytest.mark.xdist_group("nbgrader")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_secret():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSE_SECRET", SECRET)  # both paths draw the same hidden inputs
+        yield
+
+
+def nbgrader(folder: Path, *arguments: str) -> str:
+    """Run one of nbgrader's commands in a folder; returns what it logged."""
+    run = start_nbgrader(folder, *arguments)
+    assert run.returncode == 0, f"nbgrader {' '.join(arguments)}:\n{run.stderr[-3000:]}"
+    return run.stderr + run.stdout
+
+
+def start_nbgrader(folder: Path, *arguments: str, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
+    home = folder / ".home"
+    home.mkdir(exist_ok=True)
+    environment = {**os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home), "JUPYTER_DATA_DIR": str(home)}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{path}"  # nbgrader calls a program of its own, alembic
+    command = [sys.executable, "-m", "nbgrader", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def course_folder(folder: Path, submitted: Path) -> None:
+    """A folder in which nbgrader works and no `course grade` has run."""
+    prepare_course_folder(folder, [load_curriculum().assignment(ASSIGNMENT)], submitted)
+    nbgrader(folder, "generate_assignment", "--force", ASSIGNMENT)
+
+
+@dataclass(frozen=True)
+class BothPaths:
+    by_nbgrader: Path
+    by_course: Path
+    log: str
+
+    def records(self, out: Path) -> dict[str, Record]:
+        return {record.student: record for record in load_records(out)}
+
+
+def grade_twice(folder: Path, students: Sequence[str]) -> BothPaths:
+    submitted = folder / "submitted"
+    play_class(folder / "everybody")
+    for student in students or [p.name for p in (folder / "everybody").iterdir() if p.is_dir()]:
+        shutil.copytree(folder / "everybody" / student, submitted / student)
+    shutil.copy(folder / "everybody" / "receipts.csv", submitted)
+    curriculum = load_curriculum()
+    grade_class(curriculum, curriculum.assignment(ASSIGNMENT), submitted, folder / "course", workers=1)
+    course_folder(folder / "nbgrader", submitted)
+    log = nbgrader(folder / "nbgrader", "autograde", ASSIGNMENT)
+    return BothPaths(folder / "nbgrader", folder / "course", log)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> BothPaths:
+    return grade_twice(tmp_path_factory.mktemp("nbgrader"), SELECTION)
+
+
+@pytest.fixture(scope="module")
+def built() -> Built:
+    return build_notebook(load_curriculum().assignment(ASSIGNMENT).notebook(NOTEBOOK))
+
+
+def timeless(record: Record) -> dict:
+    """A record without what differs from run to run."""
+    plain = dataclasses.asdict(record)
+
+    def strip(value):
+        if isinstance(value, dict):
+            return {k: strip(v) for k, v in value.items() if k not in ("seconds", "graded_at")}
+        return [strip(v) for v in value] if isinstance(value, list) else value
+
+    return strip(plain)
+
+
+def rows(out: Path) -> dict[str, tuple]:
+    """Everything of a student in nbgrader's database."""
+    found = {}
+    with open_gradebook(out / "gradebook.db") as gradebook:
+        for submission in gradebook.assignment_submissions(ASSIGNMENT):
+            cells = sorted(
+                (grade.name, grade.auto_score, grade.max_score, bool(grade.needs_manual_grade))
+                for notebook in submission.notebooks
+                for grade in notebook.grades
+            )
+            comments = sorted((c.name, c.auto_comment) for n in submission.notebooks for c in n.comments)
+            found[submission.student.id] = (submission.timestamp, submission.score, cells, comments)
+        assert {student.id for student in gradebook.students} == set(found)
+    return found
+
+
+def check_both_agree(both: BothPaths) -> None:
+    ours, theirs = both.records(both.by_course), both.records(both.by_nbgrader)
+    # nbgrader does not look at a folder without any notebook; `course grade` records that nothing was handed in.
+    unseen = {s for s, r in ours.items() if r.notebooks[0].status == "missing"}
+    assert ours.keys() - theirs.keys() == unseen
+    assert unseen == {"anna.kowal"}
+    assert "No notebooks were matched by" in both.log
+    for student, record in theirs.items():
+        assert timeless(record) == timeless(ours[student]), student
+    expected = {s: row for s, row in rows(both.by_course).items() if s not in unseen}
+    assert rows(both.by_nbgrader) == expected
+    graded = [
+        {p.relative_to(out): p for p in (out / "autograded").rglob("*.ipynb")} for out in dataclasses.astuple(both)[:2]
+    ]
+    assert graded[0].keys() == graded[1].keys()
+    for place, path in graded[0].items():
+        text = path.read_text(encoding="utf-8")
+        assert text == graded[1][place].read_text(encoding="utf-8"), place
+
+
+def test_both_paths_give_the_same(both: BothPaths) -> None:
+    check_both_agree(both)
+    scores = [record.score for record in both.records(both.by_nbgrader).values()]
+    assert len(set(scores)) > 3
+    assert min(scores) == 0
+    assert max(scores) > 30
+
+
+@pytest.mark.slow
+def test_both_paths_give_the_same_to_the_whole_class(tmp_path: Path) -> None:
+    """Endless loops, crashes and attacks included."""
+    check_both_agree(grade_twice(tmp_path, ()))
+
+
+def test_nothing_is_left_behind_and_nothing_graded_twice(both: BothPaths) -> None:
+    folder = both.by_nbgrader
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*.record.json")}
+    assert before
+    nbgrader(folder, "autograde", ASSIGNMENT, "--force", "--student=omar.haddad")
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*.record.json")} == before
+    assert not list(folder.glob(".work-*"))
+
+
+def test_no_code_of_a_student_runs_in_nbgraders_own_process(tmp_path: Path, built: Built) -> None:
+    """What a cell can see is the sandbox: not the folders of the course, and not nbgrader's environment."""
+    notebook = nbformat.reads(built.student_text, as_version=4)
+    cell = next(c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id", "").startswith("exercise-"))
+    cell.source = f"import os\nprint('seen', os.path.exists({str(tmp_path)!r}), 'COURSE_SECRET' in os.environ)\n"
+    place = tmp_path / "submitted" / "ada" / ASSIGNMENT
+    place.mkdir(parents=True)
+    nbformat.write(notebook, place / f"{NOTEBOOK}.ipynb")
+    course_folder(tmp_path, tmp_path / "submitted")
+    nbgrader(tmp_path, "autograde", ASSIGNMENT)
+    (record,) = load_records(tmp_path)
+    assert record.isolation == "bubblewrap"
+    shown = [o.get("text", "") for e in record.notebooks[0].exercises for o in e.outputs]
+    assert "seen False False\n" in shown
+
+
+def test_grading_refuses_below_the_level_that_is_demanded(tmp_path: Path, both: BothPaths) -> None:
+    """One clear line, status 1, and no score, where the sandbox cannot be had."""
+    place = tmp_path / "submitted" / "omar.haddad"
+    shutil.copytree(both.by_course.parent / "submitted" / "omar.haddad", place)
+    course_folder(tmp_path, tmp_path / "submitted")
+    run = start_nbgrader(tmp_path, "autograde", ASSIGNMENT, path=str(tmp_path / "no_bwrap_here"))
+    assert run.returncode != 0
+    assert "bubblewrap" in run.stderr
+    assert not list(tmp_path.rglob("*.record.json"))
+    assert not list(tmp_path.rglob("autograded/*/*/*.ipynb"))
+
+
+def telling_lines(built: Built) -> list[str]:
+    """Lines that only hidden tests hold, and sentences of the mark schemes."""
+    suite = load_curriculum().assignment(ASSIGNMENT).notebook(NOTEBOOK).suite
+    lines = [line.strip() for line in suite.read_text(encoding="utf-8").splitlines()]
+    tests = [line for line in lines if line.startswith(("assert_", "expected =")) and len(line) > 40]
+    schemes = [line.strip() for cell in built.manifest.cells for line in (cell.scheme or "").splitlines()]
+    schemes = [line for line in schemes if len(line) > 20]
+    assert len(tests) > 20
+    assert schemes
+    return tests + schemes
+
+
+def test_feedback_and_export(both: BothPaths, built: Built) -> None:
+    folder = both.by_nbgrader
+    nbgrader(folder, "generate_feedback", ASSIGNMENT)
+    graded = both.records(folder)
+    pages = {p.parent.parent.name: p for p in folder.glob(f"feedback/*/{ASSIGNMENT}/{NOTEBOOK}.html")}
+    read = {safe_name(s) for s, r in graded.items() if r.notebooks[0].status == "graded"}
+    assert pages.keys() == read
+    secret = telling_lines(built)
+    for page in pages.values():
+        text = page.read_text(encoding="utf-8")
+        for line in secret:
+            assert line not in text
+    assert re.search(r"overflow", pages["omar.haddad"].read_text(encoding="utf-8"))
+    nbgrader(folder, "export", "--to=grades.csv")
+    with (folder / "grades.csv").open(newline="", encoding="utf-8") as file:
+        exported = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert exported == pytest.approx({safe_name(s): r.score for s, r in graded.items()})
+
+
+@pytest.mark.slow
+def test_a_zip_from_elsewhere_is_collected_and_graded(tmp_path: Path, both: BothPaths) -> None:
+    handed_in = both.by_course.parent / "submitted" / "omar.haddad" / ASSIGNMENT / f"{NOTEBOOK}.ipynb"
+    archive = tmp_path / "downloaded" / ASSIGNMENT / "archive"
+    archive.mkdir(parents=True)
+    with zipfile.ZipFile(archive / "class.zip", "w") as packed:
+        packed.write(handed_in, f"omar_haddad_attempt_2027-02-05-20-00-00_{NOTEBOOK}.ipynb")
+    course_folder(tmp_path, tmp_path / "submitted")
+    pattern = r".*?(?P<student_id>\w+)_attempt_(?P<timestamp>[0-9\-]+)_(?P<file_id>\w+)"
+    nbgrader(tmp_path, "zip_collect", ASSIGNMENT, f"--FileNameCollectorPlugin.named_regexp={pattern}")
+    assert (tmp_path / "submitted" / "omar_haddad" / ASSIGNMENT / f"{NOTEBOOK}.ipynb").exists()
+    nbgrader(tmp_path, "autograde", ASSIGNMENT)
+    (record,) = load_records(tmp_path)
+    assert record.student == "omar_haddad"
+    expected = both.records(both.by_course)["omar.haddad"].notebooks[0]
+    statuses = [e.status for e in record.notebooks[0].exercises]
+    assert statuses == [e.status for e in expected.exercises]
+
+
+def solve(path: Path, name: str) -> None:
+    """Write the solutions into a notebook that does not hold them."""
+    notebook = nbformat.read(path, as_version=4)
+    manifest = build_notebook(load_curriculum().assignment(ASSIGNMENT).notebook(name)).manifest
+    named = {c.grade_id: c for c in manifest.cells}
+    released = "\n".join(cell.source for cell in notebook.cells)
+    assert all(c.solved not in released for c in named.values() if c.kind == "exercise")
+    for cell in notebook.cells:
+        known = named.get(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+        if known is not None and known.kind in ("exercise", "quiz"):
+            cell.source = known.solved
+    nbformat.write(notebook, path)
+
+
+@pytest.mark.slow
+def test_the_exchange_goes_round(tmp_path: Path, built: Built) -> None:
+    """Release, fetch, submit, list, collect, grade, and feedback back: a student meets nothing that is secret."""
+    exchange, course, student = tmp_path / "exchange", tmp_path / "course", tmp_path / "student"
+    student.mkdir()
+    exchange.mkdir()
+    exchange.chmod(0o777)
+    where = f"--Exchange.root={exchange}"
+    course_folder(course, course / "submitted")
+    nbgrader(course, "release_assignment", ASSIGNMENT, where)
+    listed = nbgrader(student, "list", where, "--course=deep_learning_by_hand")
+    assert ASSIGNMENT in listed
+    nbgrader(student, "fetch_assignment", ASSIGNMENT, where, "--course=deep_learning_by_hand")
+    content = "\n".join(p.read_text(encoding="utf-8") for p in exchange.rglob("*.ipynb"))
+    assert "raise NotImplementedError" in content
+    for line in telling_lines(built):
+        assert line not in content
+    for name in [n.name for n in load_curriculum().assignment(ASSIGNMENT).notebooks]:
+        solve(student / ASSIGNMENT / f"{name}.ipynb", name)
+    nbgrader(student, "submit", ASSIGNMENT, where, "--course=deep_learning_by_hand")
+    assert ASSIGNMENT in nbgrader(course, "list", "--inbound", where)
+    nbgrader(course, "collect", ASSIGNMENT, where)
+    nbgrader(course, "autograde", ASSIGNMENT)
+    (record,) = load_records(course)
+    assert record.student == getpass.getuser()
+    assert record.score == pytest.approx(record.points - record.manual_points)
+    nbgrader(course, "generate_feedback", ASSIGNMENT)
+    nbgrader(course, "release_feedback", ASSIGNMENT, where)
+    nbgrader(student, "fetch_feedback", ASSIGNMENT, where, "--course=deep_learning_by_hand")
+    pages = [page.read_text(encoding="utf-8") for page in student.rglob("*.html")]
+    assert len(pages) == len(record.notebooks)
+    for line in telling_lines(built):
+        assert all(line not in text for text in pages)
