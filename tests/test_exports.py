@@ -279,7 +279,7 @@ def test_the_commands(graded, records):
         "csv": "grades.csv",
         "canvas": "canvas.csv",
         "json": "records.json",
-        "gradescope": "gradescope.zip",
+        "results": "results.zip",
     }.items():
         result = run.invoke(cli, ["export", "--out", str(graded), "--format", form], catch_exceptions=False)
         assert result.exit_code == 0

@@ -9,7 +9,13 @@ import click
 
 from autograder.cli.graded import GradedRun, graded_options, load_run
 
-FILES = {"csv": "grades.csv", "canvas": "canvas.csv", "json": "records.json", "gradescope": "gradescope.zip"}
+FILES = {
+    "csv": "grades.csv",
+    "canvas": "canvas.csv",
+    "json": "records.json",
+    "results": "results.zip",
+    "gradescope": "gradescope.zip",
+}
 
 
 @click.command()
@@ -33,13 +39,33 @@ FILES = {"csv": "grades.csv", "canvas": "canvas.csv", "json": "records.json", "g
     help="For canvas: Canvas's own export of the gradebook, to match students and columns.",
 )
 def export(out: Path, form: str, to: Path | None, detail: str, roster: Path | None, **options: Any) -> None:
-    """Write grades as CSV, for Canvas, for Gradescope, or as an archive of all records."""
+    """Write grades as CSV, for Canvas, or as an archive of all records; or this grader as a zip for Gradescope.
+
+    results: every student's results in Gradescope's format. gradescope: the zip to upload under "Configure
+    Autograder"; it needs --assignment and no grades.
+    """
     from autograder.records import write_atomically
 
-    run = load_run(out, **options)
     path = to or out / FILES[form]
+    if form == "gradescope":
+        write_atomically(path, _autograder(options["assignment"], options["course"]))
+        click.echo(f"{path}: for instructors alone, it holds the hidden tests and the course secret")
+        return
+    run = load_run(out, **options)
     write_atomically(path, _content(run, form, detail, roster))
     click.echo(f"{len(run.records)} records: {path}")
+
+
+def _autograder(assignment: str | None, course: Path | None) -> bytes:
+    from autograder.curriculum import load_curriculum
+    from autograder.errors import CourseError
+    from autograder.gradescope import autograder_zip
+    from autograder.judge.seeds import course_secret
+
+    if assignment is None:
+        raise CourseError("a zip for Gradescope is of one assignment; name it with --assignment")
+    curriculum = load_curriculum(course)
+    return autograder_zip(curriculum, curriculum.assignment(assignment), course_secret(curriculum.root))
 
 
 def _content(run: GradedRun, form: str, detail: str, roster: Path | None) -> str | bytes:
@@ -47,7 +73,7 @@ def _content(run: GradedRun, form: str, detail: str, roster: Path | None) -> str
 
     if form == "json":
         return exports.json_archive(run.records, run.curriculum)
-    if form == "gradescope":
+    if form == "results":
         return exports.results_zip(run.records, run.ledgers)
     if form == "canvas":
         content, unmatched = exports.canvas_csv(run.records, run.curriculum, run.ledgers, roster, run.extensions)

@@ -57,7 +57,7 @@ def load_run(
     Args:
         out: the folder that `course grade --out` wrote.
         assignment: keep the records of this one only; slip days are still counted over all that are there.
-        extensions: file with extensions; without it `extensions.toml` beside course.toml, where there is one.
+        extensions: file with extensions; without it `extensions.toml` in `out`, or the one beside course.toml.
         gradebook: URL of the gradebook; without it `<out>/gradebook.db`, where there is one.
         course: another course.toml.
 
@@ -74,8 +74,9 @@ def load_run(
 
         with open_gradebook(database) as opened:
             records = with_manual_grades(records, opened)
-    file = extensions or curriculum.root / EXTENSIONS
-    granted = load_extensions(file, curriculum) if extensions is not None or file.exists() else {}
+    places = [folder / EXTENSIONS for folder in (out, curriculum.root)]
+    file = extensions or next((path for path in places if path.exists()), None)
+    granted = load_extensions(file, curriculum) if file is not None else {}
     decided = ledgers(records, curriculum, granted)
     if assignment is not None:
         records = [record for record in records if record.assignment == assignment]

@@ -148,6 +148,29 @@ def covered(folders: list[str]) -> list[str]:
     return [WORK, "/dev/shm", "/proc"] if under_tmp else [WORK, "/tmp", "/dev/shm", "/proc"]
 
 
+def _give_away(work: Path, library: Path) -> int:
+    """At level `process` under root (a container that allows no namespaces), let student code run as `NOBODY`.
+
+    The files of root that are closed to others, hidden tests and results among them, are then out of its reach.
+
+    Returns:
+        `NOBODY`, or 0 where nothing changes: the grader is not root, or a folder above its own or Python's is closed to
+        others.
+    """
+    needed = [library, *(Path(folder) for folder in _python_folders())]
+    above = {folder for path in needed for folder in path.resolve().parents} - {library.resolve().parent}
+    if os.getuid() != 0 or not all(folder.stat().st_mode & 0o001 for folder in above):
+        return 0
+    for folder in (work, library.parent):
+        folder.chmod(0o711)  # to be passed through, not to be listed
+    for manifest in library.parent.glob("*.manifest.json"):
+        manifest.chmod(0o600)  # it holds the answers
+    for name in ("work", "matplotlib", "ipython"):
+        (work / name).mkdir(exist_ok=True)
+        os.chown(work / name, NOBODY, NOBODY)
+    return NOBODY
+
+
 def zygote_command(level: str, library: Path, control_fd: int, work: Path, warm: tuple[str, ...]) -> list[str]:
     """The command line that starts a zygote.
 
@@ -163,14 +186,15 @@ def zygote_command(level: str, library: Path, control_fd: int, work: Path, warm:
         grader = work / "grader" / "autograder"
         (grader / "sandbox").mkdir(parents=True, exist_ok=True)
         (work / "work").mkdir(exist_ok=True)
-        shutil.copy(PACKAGE / "__init__.py", grader)
+        shutil.copyfile(PACKAGE / "__init__.py", grader / "__init__.py")
         for name in SANDBOX_FILES:
-            shutil.copy(PACKAGE / "sandbox" / name, grader / "sandbox")
+            shutil.copyfile(PACKAGE / "sandbox" / name, grader / "sandbox" / name)
         settings = environment(warm) | {"HOME": str(work / "work"), "TMPDIR": str(work / "work")}
         settings |= {"MPLCONFIGDIR": str(work / "matplotlib")}
         settings |= {"PYTHONPATH": f"{work / 'grader'}{os.pathsep}{library}", "IPYTHONDIR": str(work / "ipython")}
         assignments = [f"{key}={value}" for key, value in settings.items()]
-        return ["/usr/bin/env", "-i", "-C", str(work / "work"), *assignments, *program, "0"]
+        user = str(_give_away(work, library))
+        return ["/usr/bin/env", "-i", "-C", str(work / "work"), *assignments, *program, user]
     arguments = [*_namespace_arguments(), "--clearenv"]
     for key, value in (environment(warm) | {"PYTHONPATH": "/grader:/course"}).items():
         arguments += ["--setenv", key, value]
