@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before anything imports NumPy or torch: tests run side by side, and a second thread would only take a neighbour's
 # core.
@@ -17,6 +19,9 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+
+if TYPE_CHECKING:
+    from autograder.grading import Examiner
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,3 +73,14 @@ def chromium() -> str:
     if program is None:
         pytest.skip("no Chromium")
     return program
+
+
+@pytest.fixture(scope="session")
+def examiner() -> Iterator[Examiner]:
+    """A warm grader of the mini course (tests/mini_course), for all tests of the engine."""
+    import mini_class
+
+    if mini_class.isolation.available_level() != "bubblewrap":
+        pytest.skip(f"no bubblewrap here: {mini_class.isolation.why_no_bubblewrap()}")
+    with mini_class.open_examiner() as warm:
+        yield warm

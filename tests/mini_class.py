@@ -1,4 +1,4 @@
-"""The mini course (tests/mini_course) as the tests of the engine use it: notebooks as a student might hand them in, and an examiner."""
+"""The mini course (tests/mini_course) as the tests of the engine use it: notebooks to hand in, and an examiner."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from autograder.grading import Examiner
 from autograder.judge.seeds import SeedSource
 from autograder.preparation import prepare, with_examiner
 from autograder.record import ExerciseResult, NotebookResult
+from autograder.sandbox import isolation as isolation
 
 COURSE = Path(__file__).resolve().parent / "mini_course"
 POINTS = {
@@ -89,7 +90,7 @@ def handed_in(
 
     Args:
         cells: name of an exercise or quiz -> the student's cell.
-        extras: (name of the exercise before whose cell it stands, "" for the end; source of a cell of the student's own).
+        extras: cells of the student's own, as (name of the exercise before which it stands or "" for the end, source).
         start: another notebook to begin with.
     """
     content = solved() if start is None else start
@@ -110,7 +111,7 @@ def limits(**changed: float) -> Limits:
 def open_examiner(level: str = "bubblewrap") -> Iterator[Examiner]:
     """An examiner of the mini course with a warm zygote.
 
-    The judge's tests live in a pytest session of their own, which has to last: it waits in a thread while they are used.
+    The hidden tests live in a pytest session of their own, which has to last: it waits in a thread meanwhile.
     """
     with tempfile.TemporaryDirectory(prefix="mini-") as folder:
         prepared = prepare(curriculum(), assignment(), Path(folder))

@@ -145,9 +145,10 @@ def _signals(source: str) -> tuple[bool, frozenset[str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             names.add(node.attr)
-            of_module = _dotted(node).split(".")[0] in modules
+            root = _dotted(node).split(".")[0]
             tampers |= node.attr in _INNER | _FOR_EVERYBODY | (_DISGUISES - _ORDINARY_WORDS)
-            tampers |= of_module and (isinstance(node.ctx, ast.Store | ast.Del) or node.attr in _ORDINARY_WORDS)
+            tampers |= isinstance(node.ctx, ast.Store | ast.Del) and root not in ("self", "cls")
+            tampers |= node.attr in _ORDINARY_WORDS and root in modules
         elif isinstance(node, ast.Name):
             tampers |= node.id in _DISGUISES | {"getattr", "setattr", "delattr", "open"}
     return tampers, frozenset(names)

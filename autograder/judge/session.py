@@ -247,7 +247,8 @@ class GradingSession:
         if self.spent >= self.limits.submission_seconds:
             raise ProcessTimeout(self.limits.submission_seconds)
         earlier = self._earlier_sources(stage.cell)
-        stage.alone = variant == ALONE or (bool(stage.cell.forbids) and self._distrusts(stage.cell))
+        judged_once = bool(stage.cell.forbids) or stage.cell.kind == "quiz"
+        stage.alone = variant == ALONE or (judged_once and self._distrusts(stage.cell))
         if stage.alone:
             process = self._apart(stage.cell, earlier)
         elif variant != AS_IS or sum(self._healthy.values()) > REPLAY_SECONDS:
@@ -298,7 +299,7 @@ class GradingSession:
         if cell.forbids:
             student = Student(snapshot.process, self.limits.cell_seconds)
             student.prepare(self.seed(cell, "", "guard"), cell.forbids, [])
-        definitions = [definitions_of(source) for source in earlier]
+        definitions = [definitions_of(source, patches=False) for source in earlier]
         request = {"op": "run", "sources": [d for d in definitions if d], "seed": self.seed(cell, "", "cell")}
         snapshot.ours = False
         snapshot.process.request(request, seconds=self.limits.cell_seconds)
@@ -339,12 +340,14 @@ class GradingSession:
 
         None for a quiz: a cell that knows how often it has run could give another answer each time.
         """
-        if stage.cell.kind == "quiz":
+        ended = isinstance(stage.problem, Crashed | TimedOut | OutOfMemory)
+        if stage.cell.kind == "quiz" or (stage.problem is not None and not ended):
             return []
-        names = [RESTORED] if stage.shadowed else []
-        if {name for name, _ in self.submission.extras} - {stage.cell.name}:
+        names = [RESTORED] if stage.shadowed and not ended else []
+        if not ended and {name for name, _ in self.submission.extras} - {stage.cell.name}:
             names.append(HELPERS_FIRST)
-        if not stage.alone and self._distrusts(stage.cell):
+        in_company = isinstance(stage.problem, Crashed) and bool(self._earlier_sources(stage.cell))
+        if not stage.alone and (in_company or self._distrusts(stage.cell)):
             names.append(ALONE)
         return names
 

@@ -21,6 +21,7 @@ from autograder.errors import CourseError
 from autograder.sandbox import isolation, wire
 
 START_SECONDS = 120.0  # importing torch on a cold disk
+FORK_SECONDS = 10.0  # what a process may take to copy itself, which is the work of a moment
 ANSWER_SECONDS = 20.0  # what the supervisor, which runs no student code, may take on a busy machine
 
 
@@ -96,18 +97,18 @@ class Process:
     def fork(self) -> Process:
         """Take a snapshot: a child that has everything this process has, and shares nothing with it."""
         ours, theirs = wire.pair()
-        deadline = time.monotonic() + ANSWER_SECONDS
+        deadline = time.monotonic() + FORK_SECONDS
         try:
-            self.send({"op": "fork"}, (), deadline, ANSWER_SECONDS, theirs.fileno())
+            self.send({"op": "fork"}, (), deadline, FORK_SECONDS, theirs.fileno())
         finally:
             theirs.close()
-        header, _ = self.receive(deadline, ANSWER_SECONDS)
+        header, _ = self.receive(deadline, FORK_SECONDS)
         pid = header.get("pid")
         if type(pid) is not int or pid < 2:
             self.end()
             raise ProcessGone("the process cannot be copied any more")
         child = Process(self.sandbox, wire.Channel(ours, self.channel.max_frame), pid)
-        child.receive(time.monotonic() + ANSWER_SECONDS, ANSWER_SECONDS)
+        child.receive(time.monotonic() + FORK_SECONDS, FORK_SECONDS)
         return child
 
     def close(self) -> None:

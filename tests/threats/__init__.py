@@ -1,0 +1,1 @@
+"""Hostile and unlucky submissions as data; `tests/test_threats.py` grades them."""
