@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 import torch
 
-from course_lib.softmax_regression import sigmoid
-
 
 def misdirection(path: torch.Tensor, minimum: torch.Tensor) -> torch.Tensor:
     """Give the angle between each step of a path and the straight way to the minimum.
@@ -109,7 +107,7 @@ def logistic_gradient(theta: torch.Tensor, x: torch.Tensor, labels: torch.Tensor
 
     Source: lecture 4, convexity and Newton's method. L04.02, L04.06.
     """
-    return x.T @ (sigmoid(x @ theta) - labels) / len(x)
+    return x.T @ (torch.sigmoid(x @ theta) - labels) / len(x)
 
 
 def logistic_hessian(theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -130,7 +128,7 @@ def logistic_hessian(theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
     Source: lecture 4, convexity and Newton's method. L04.02, L04.06.
     """
-    p = sigmoid(x @ theta)  # (N,)
+    p = torch.sigmoid(x @ theta)  # (N,)
     return (x * (p * (1 - p)).unsqueeze(1)).T @ x / len(x)
 
 

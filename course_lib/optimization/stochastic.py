@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from course_lib.softmax_regression import minibatches
-
 
 def gradient_estimates(
     gradient: Callable[[torch.Tensor], torch.Tensor],
@@ -60,7 +58,8 @@ def sgd(
         batch_size: samples in a batch. The last batch of an epoch is shorter if it does not divide size; it is used.
         learning_rate: a number, or a schedule: a function that maps the number of the update, counted from 0 through
             all epochs, to the learning rate of that update.
-        epochs: passes over the data. Each draws its own `minibatches(size, batch_size, generator)`.
+        epochs: passes over the data. Each puts the indices 0 .. size-1 in a random order of its own and cuts it into
+            consecutive batches.
         generator: source of randomness on the CPU; None means torch's global one.
 
     Returns:
@@ -76,7 +75,7 @@ def sgd(
     theta = start
     trajectory = [start]
     for _ in range(epochs):
-        for batch in minibatches(size, batch_size, generator):
+        for batch in torch.randperm(size, generator=generator).split(batch_size):
             rate = learning_rate(len(trajectory) - 1) if callable(learning_rate) else learning_rate
             theta = theta - rate * gradient(theta, batch)
             trajectory.append(theta)
@@ -163,7 +162,10 @@ def learning_rate_sweep(
 
     Source: lecture 4, the effect of the learning rate, and tuning. L04.16, L04.18.
     """
-    rates = [10**exponent for exponent in torch.linspace(math.log10(low), math.log10(high), count).tolist()]
+    rates = [
+        10**exponent
+        for exponent in torch.linspace(math.log10(low), math.log10(high), count, dtype=torch.float64).tolist()
+    ]
     finals = {}
     for rate in rates:
         losses = run(rate)
