@@ -118,28 +118,52 @@ def compare(place: Path, settings: Settings) -> dict[str, object]:
     """Time the three graders on one class, and take the CPU time of ours apart."""
     submitted = place / "submitted"
     honest_class(submitted, settings.submissions, settings.seed)
-    ours = [grade_class(submitted, place / f"graded{n}", settings) for n in range(settings.repeats)]
-    each = [seconds / settings.submissions for seconds in ours]
-    say("course grade", each, f"{settings.workers} workers, start included, {settings.repeats} runs")
-    result: dict[str, object] = {"course_seconds_each": each}
-    for name, count, measure in (
-        ("nbgrader", settings.nbgrader, nbgrader_seconds),
-        ("otter", settings.otter, otter_seconds),
-    ):
-        if count:
-            theirs = measure(place / name, submitted, min(count, settings.submissions))
-            say(name, theirs, f"serial, {len(theirs)} submissions")
-            low, middle, high = ratio(theirs, each)
-            print(f"    {middle:.1f} times longer than course grade (95 % interval {low:.1f} to {high:.1f})")
-            result |= {f"{name}_seconds_each": theirs, f"{name}_ratio": [low, middle, high]}
+    with cpu_account() as group:
+        cpu = Account(group)
+        ours = [grade_class(submitted, place / f"graded{n}", settings) for n in range(settings.repeats)]
+        each = [seconds / settings.submissions for seconds in ours]
+        cpu_each = cpu.since(settings.repeats * settings.submissions)
+        say("course grade", each, cpu_each, f"{settings.workers} workers, start included, {settings.repeats} runs")
+        result: dict[str, object] = {"course_seconds_each": each, "course_cpu_each": cpu_each}
+        for name, count, measure in (
+            ("nbgrader", settings.nbgrader, nbgrader_seconds),
+            ("otter", settings.otter, otter_seconds),
+        ):
+            if count:
+                cpu = Account(group)
+                theirs = measure(place / name, submitted, min(count, settings.submissions))
+                cpu_theirs = cpu.since(len(theirs))
+                say(name, theirs, cpu_theirs, f"serial, {len(theirs)} submissions")
+                low, middle, high = ratio(theirs, each)
+                print(f"    {middle:.1f} times longer than course grade (95 % interval {low:.1f} to {high:.1f})")
+                if cpu_theirs and cpu_each:
+                    print(
+                        f"    {cpu_theirs / cpu_each:.1f} times its CPU time, which other work on the machine moves less"
+                    )
+                result |= {f"{name}_seconds_each": theirs, f"{name}_ratio": [low, middle, high]}
+                result |= {f"{name}_cpu_each": cpu_theirs}
     if settings.overhead:
         result["overhead"] = overhead(submitted, settings)
     return result
 
 
-def say(name: str, seconds: list[float], how: str) -> None:
+class Account:
+    """CPU seconds of this process and all that it has started, from now on."""
+
+    def __init__(self, group: Path | None):
+        self.group = group
+        self.before = cpu_seconds(group) if group is not None else 0.0
+
+    def since(self, submissions: int) -> float | None:
+        """Seconds for each submission; None where the machine does not tell."""
+        return None if self.group is None else (cpu_seconds(self.group) - self.before) / submissions
+
+
+def say(name: str, seconds: list[float], cpu: float | None, how: str) -> None:
     spread = f", standard deviation {statistics.stdev(seconds):.3f}" if len(seconds) > 1 else ""
-    print(f"{name}: {statistics.fmean(seconds):.3f} s a submission{spread} ({how})", flush=True)
+    worked = f"; {cpu:.2f} CPU s" if cpu is not None else ""
+    load = f"load {os.getloadavg()[0]:.1f}"
+    print(f"{name}: {statistics.fmean(seconds):.3f} s a submission{spread}{worked} ({how}, {load})", flush=True)
 
 
 def ratio(theirs: list[float], ours: list[float]) -> tuple[float, float, float]:
