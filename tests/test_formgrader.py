@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from record_samples import ASSIGNMENT, HOSTILE_NAMES, ITEMS, NOTEBOOK, build_record, exercise_result, hostile_record
-from test_gradebook import MANIFESTS, SCHEME
+from test_gradebook import MANIFESTS, SCHEME, nbgrader
 
 from autograder.curriculum import load_curriculum
 from autograder.gradebook import open_gradebook, with_manual_grades, write_record
@@ -26,6 +26,7 @@ from jupyterlab_session import chromium_browser
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+COMMENT = "The shift is right; say why the ratio stays."
 PATIENCE = 120.0  # seconds; only ever spent where something is wrong
 
 
@@ -91,6 +92,12 @@ def test_a_person_grades_an_answer(tmp_path, chromium):
                     score.fill("2.5")
                     score.blur()
                 assert saved.value.ok
+                comment = page.locator("#answer-why_max-comment")
+                expect(comment).to_be_editable()
+                with page.expect_response(lambda response: response.request.method == "PUT") as saved:
+                    comment.fill(COMMENT)
+                    comment.blur()
+                assert saved.value.ok
                 graded += 1
         assert graded == 1
         page.close()
@@ -100,3 +107,9 @@ def test_a_person_grades_an_answer(tmp_path, chromium):
     assert merged.notebooks[0].exercises[-1].score == 2.5
     assert merged.score == honest.score + 2.5
     assert other == hostile
+    assert merged.notebooks[0].exercises[-1].message == COMMENT
+    nbgrader(course, "generate_feedback", ASSIGNMENT, "--student=ada")
+    shown = (course / "feedback" / "ada" / ASSIGNMENT / f"{NOTEBOOK}.html").read_text(encoding="utf-8")
+    assert COMMENT in shown
+    assert "2.5" in shown
+    assert SCHEME not in shown
