@@ -137,9 +137,7 @@ def compare(place: Path, settings: Settings) -> dict[str, object]:
                 low, middle, high = ratio(theirs, each)
                 print(f"    {middle:.1f} times longer than course grade (95 % interval {low:.1f} to {high:.1f})")
                 if cpu_theirs and cpu_each:
-                    print(
-                        f"    {cpu_theirs / cpu_each:.1f} times its CPU time, which other work on the machine moves less"
-                    )
+                    print(f"    {cpu_theirs / cpu_each:.1f} times its CPU time, which a busy machine moves less")
                 result |= {f"{name}_seconds_each": theirs, f"{name}_ratio": [low, middle, high]}
                 result |= {f"{name}_cpu_each": cpu_theirs}
     if settings.overhead:
