@@ -19,6 +19,7 @@ shrinkage and selection via the lasso (1996).
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations_with_replacement
 from typing import Any
 
 import torch
@@ -402,6 +403,35 @@ def fit_ridge(x: torch.Tensor, y: torch.Tensor, lam: float) -> Predictor:
     intercept = y.mean()
     theta = ridge((x - mean) / spread, y - intercept, lam)
     return lambda new: intercept + (new - mean) / spread @ theta
+
+
+def product_map(x: torch.Tensor, degree: int) -> Predictor:
+    """Make features of measurements: all their products of up to `degree` factors, squares and cubes included.
+
+    The measurements are standardised first, with the means and standard deviations of THESE inputs; the map uses them
+    for new inputs, too.
+
+    Args:
+        x: inputs, shape (N, D); every column varies.
+        degree: largest number of factors, at least 1.
+
+    Returns:
+        A function that maps inputs (M, D) to features (M, F): the D measurements, then the D (D + 1) / 2 products of
+        two, and so on.
+
+    >>> expand = product_map(torch.tensor([[-1.0, 0.0], [1.0, 4.0]], dtype=torch.float64), degree=2)
+    >>> expand(torch.tensor([[3.0, 6.0]], dtype=torch.float64))
+    tensor([[3., 2., 9., 6., 4.]], dtype=torch.float64)
+
+    Source: lecture 3, features are chosen on the training side. L03.06, L03.09.
+    """
+    mean, spread = x.mean(dim=0), x.std(dim=0, correction=0)  # (D,) each
+    factors = [
+        list(chosen)
+        for number in range(1, degree + 1)
+        for chosen in combinations_with_replacement(range(x.shape[1]), number)
+    ]
+    return lambda new: torch.stack([((new - mean) / spread)[:, chosen].prod(dim=1) for chosen in factors], dim=1)
 
 
 def logreg_l2(x: torch.Tensor, labels: torch.Tensor, lam: float, learning_rate: float, steps: int) -> torch.Tensor:

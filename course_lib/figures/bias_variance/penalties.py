@@ -119,7 +119,7 @@ def sharpness(lam: float = 0.1, log_steps: float = 3.0) -> Figure:
         shown = np.unique(np.geomspace(1, len(path) - 1, 200).astype(int))
         right.plot(number[shown - 1], path[shown], color=colour, ls=dashes, label=name)
     right.plot(steps, paths["λ = 0"][0][steps], "o", color=MARK)
-    left.set(xlabel="$x$", ylabel="P(y = 1)", title=f"After {steps:,} steps")
+    left.set(xlabel="$x$", ylabel="P(y = 1)", title=f"After {steps:,} step{'s' if steps > 1 else ''}")
     left.legend(loc="upper left", fontsize=8)
     right.set(xscale="log", xlabel="gradient steps", ylabel="θ")
     right.set_title(f"θ = {paths['λ = 0'][0][steps]:.2f} without, {paths[f'λ = {lam:.2g}'][0][steps]:.2f} with penalty")

@@ -13,6 +13,7 @@ from course_lib.kit.widgets import Slider, Toggle, interactive
 
 _DATA_SETS = 120  # for each degree; 40 of them are drawn
 _GRID = np.linspace(-1, 1, 121)
+_TICKS = (-1, -0.5, 0, 0.5, 1)
 _DEGREES = range(13)
 _SIZES = (24, 48, 96, 192, 384)
 
@@ -121,7 +122,7 @@ def fan(degree: int = 3, samples: int = 20, noise: float = 0.3) -> Figure:
     left.plot([], [], color=BLUE, lw=0.9, label="one data set each")
     left.plot(_GRID, fits.mean(axis=0), color=ORANGE, lw=2.4, label=r"their mean $\bar f$")
     left.plot(_GRID, _truth(_GRID), color=GREY, ls="--", label="true $f$")
-    left.set(xlabel="$x$", ylabel="$y$", ylim=(-2.3, 2.9))
+    left.set(xlabel="$x$", ylabel="$y$", ylim=(-2.3, 2.9), xticks=_TICKS)
     variance, bias2 = _decompose(fits)
     left.set_title(f"Degree {degree}: variance {variance:.3g}, bias² {bias2:.3g}")
     left.legend(loc="upper center", ncols=3, fontsize=8, columnspacing=1)
@@ -149,7 +150,7 @@ def degree_errors(degree: int = 3, data_set: int = 0) -> Figure:
     left.plot(_GRID, _truth(_GRID), color=GREY, ls="--", label="true $f$")
     left.plot(_GRID, _fit(x, y, degree), color=ORANGE, label=f"degree {degree}")
     left.plot(x, y, "o", ms=5, color=BLUE, label="data")
-    left.set(xlabel="$x$", ylabel="$y$", ylim=(-2.3, 2.9), title=f"Data set {data_set}")
+    left.set(xlabel="$x$", ylabel="$y$", ylim=(-2.3, 2.9), xticks=_TICKS, title=f"Data set {data_set}")
     left.legend(loc="upper center", ncols=3, fontsize=8)
     curves = np.array([_errors(seed) for seed in range(10)])  # (data sets, degrees, 2)
     for column, (name, colour, mark) in enumerate([("on these points", BLUE, "o"), ("on new points", ORANGE, "s")]):
@@ -194,7 +195,7 @@ def more_data(degree: int = 3, noise: float = 0.3) -> Figure:
         right.plot(_GRID, fits.T, color=colour, lw=0.7, alpha=alpha)
         right.plot([], [], color=colour, label=f"n = {n}")
     right.plot(_GRID, _truth(_GRID), color=GREY, ls="--", label="true $f$")
-    right.set(xlabel="$x$", ylabel="$y$", ylim=(-2.3, 2.9), title="Forty fits each")
+    right.set(xlabel="$x$", ylabel="$y$", ylim=(-2.3, 2.9), xticks=_TICKS, title="Forty fits each")
     right.legend(loc="upper center", ncols=3, fontsize=8)
     return figure
 
