@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -187,6 +187,22 @@ _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
+class Trained(NamedTuple):
+    """A network of the playground: how it answers, how it got there, and its parameters.
+
+    Attributes:
+        predict: maps points (M, 2) to the probability of class 1, (M,).
+        losses: the mean NLL before each step.
+        weights: of each layer, one row a unit.
+        biases: of each layer.
+    """
+
+    predict: Callable[[torch.Tensor], torch.Tensor]
+    losses: list[float]
+    weights: list[torch.Tensor]
+    biases: list[torch.Tensor]
+
+
 def train_2d(
     x: torch.Tensor,
     labels: torch.Tensor,
@@ -197,7 +213,7 @@ def train_2d(
     weight_decay: float = 0.0,
     bias: bool = True,
     seed: int = 0,
-) -> tuple[Callable[[torch.Tensor], torch.Tensor], list[float]]:
+) -> Trained:
     """Train a small network on points of the plane, the whole set at each step, for the playground.
 
     It uses PyTorch's autograd and Adam (lecture 4), so that the playground runs before the engine has been built.
@@ -214,7 +230,7 @@ def train_2d(
         seed: of the initial weights.
 
     Returns:
-        A function that maps points (M, 2) to the probability of class 1, (M,), and the loss before each step.
+        The trained network, with the loss before each step.
 
     Source: lecture 5, the playground: "Demo time!". L05.06, L05.11.
     """
@@ -248,4 +264,4 @@ def train_2d(
         with torch.no_grad():
             return torch.sigmoid(logit(points))
 
-    return predict, losses
+    return Trained(predict, losses, [w.detach() for w in weights], [b.detach() for b in biases])
