@@ -22,7 +22,7 @@ from autograder.records import printable
 
 MAX_FILE = 32 << 20
 MAX_CELLS = 5_000
-MAX_SOURCE = 200_000  # characters of one cell, and, ten times that, of all
+MAX_SOURCE = 100_000  # characters of one cell, and, five times that, of all cells of the student's own
 GRADED = ("exercise", "quiz", "answer")
 _CHECKED_METADATA = ("grade", "points", "solution", "locked", "task")
 
@@ -171,18 +171,15 @@ class _Matcher:
         self.order = list(self.graded)
         self.by_definition = {name: c for c in manifest.cells if c.kind in ("exercise", "quiz") for name in c.defines}
         self.found: dict[str, list[str]] = {}
+        self.room = 5 * MAX_SOURCE  # characters that cells beyond the released ones may hold
         self.changed: dict[str, list[str]] = {}  # cell -> keys of its grading metadata that are not the release's
         self.extra: list[tuple[int, str]] = []  # (how many graded cells stand before it, source)
 
     def match(self, cells: list[dict[str, Any]]) -> None:
         loose: list[tuple[int, str]] = []
-        seen, room = 0, 10 * MAX_SOURCE
+        seen = 0
         for cell in cells:
             source, metadata = _source_of(cell), _metadata(cell)
-            room -= len(source)
-            if room < 0:
-                self._note_once("too_long", "The notebook holds more text than is read; its end is missing.")
-                break
             claimed = metadata.get("grade_id")
             known = self.known.get(claimed) if isinstance(claimed, str) else None
             if known is None and isinstance(cell.get("id"), str):
@@ -196,7 +193,8 @@ class _Matcher:
                 self._take(known, cell, source, metadata)
                 seen = max(seen, self.order.index(known.grade_id) + 1)
             elif known is None and cell.get("cell_type") == "code" and fingerprint(source) not in self.passages:
-                loose.append((seen, source))
+                if self._has_room(source):
+                    loose.append((seen, source))
         self._adopt(loose)
         self._finish()
 
@@ -207,7 +205,14 @@ class _Matcher:
                 "cell_type", f"The cell of {known.name} was a {kind} cell; its text was read as {known.cell_type}."
             )
         self._compare_metadata(known, metadata)
-        self.found.setdefault(known.grade_id, []).append(source)
+        if known.grade_id not in self.found or self._has_room(source):
+            self.found.setdefault(known.grade_id, []).append(source)
+
+    def _has_room(self, source: str) -> bool:
+        self.room -= len(source)
+        if self.room < 0:
+            self._note_once("too_long", "There is more text in cells of your own than is read.")
+        return self.room >= 0
 
     def _compare_metadata(self, known: ManifestCell, metadata: dict[str, Any]) -> None:
         if not metadata:
@@ -302,6 +307,7 @@ def definitions_of(source: str, patches: bool = True) -> str:
     if tree is None:
         return ""
     kept = []
+    lines = source.split("\n")
     for node in tree.body:
         keep = isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
@@ -313,7 +319,7 @@ def definitions_of(source: str, patches: bool = True) -> str:
         if keep:
             decorators = getattr(node, "decorator_list", [])
             first = min([node.lineno, *(d.lineno for d in decorators)])
-            kept.append("\n".join(source.split("\n")[first - 1 : node.end_lineno]))
+            kept.append("\n".join(lines[first - 1 : node.end_lineno]))
     return "\n".join(kept)
 
 

@@ -97,8 +97,9 @@ def look(*texts):
     for text in texts:
         looked += 1
         text = text if isinstance(text, str) else repr(text)
-        for word in WORDS:
-            if word in text: print("FOUND", word)
+        text = text[::-1]
+        for word in WORDS:  # backwards, so that this search does not find itself
+            if word in text: print("FOUND", word[::-1])
 look(dict(os.environ), sys.argv, In)
 for folder, folders, files in os.walk("/"):
     if folder.startswith(("/usr", "/dev")) or "site-packages" in folder or "/lib/python" in folder:
@@ -140,7 +141,7 @@ def test_there_is_nothing_to_read(
         "Categorical(",
         "do-not-tell",
     ]
-    words = "WORDS = [''.join(letters) for letters in " + repr([list(word) for word in telling]) + "]\n"
+    words = f"WORDS = {[word[::-1] for word in telling]}\n"
     cells = {"softmax": SOFTMAX, "entropy": ENTROPY, "descend": DESCEND}
     cells[name] = words + LOOKING + cells[name]
     result = grade(examiner, handed_in(cells), tmp_path, mini_class.limits(cell_seconds=60))
@@ -159,7 +160,7 @@ def test_words_of_a_worker_are_made_fit(examiner: Examiner, tmp_path: Path) -> N
 def entropy(x):
     text = "\\ud800\\x1b]0;owned\\x07\\u202e<script>" + "m" * 10**6
     lines = [{"line": "l" * 10**5, "text": {}}, {"line": 3, "text": "\\x1b[31m"}]
-    error = {"kind": "error", "type": "\\x1b[2JX" * 10_000, "message": text, "lines": lines, "bases": ["a" * 10**4] * 99}
+    error = {"kind": "error", "type": "\\x1b[2JX" * 10_000, "message": text, "lines": lines, "bases": ["a" * 99] * 99}
     W.channel.send({"error": error})
     os._exit(0)
 """,

@@ -90,7 +90,7 @@ class Suite:
         self._notebook = notebook
         for item in self.tests(notebook, stage.cell.name):
             neighbour = self._neighbours.get(item)
-            had_company = stage.shared is not None
+            had_company = stage.shared is not None and stage.shared.alive
             outcome = _run_item(item, neighbour, stage, session)
             if outcome.result.status != "passed" and had_company and session.renew(stage):
                 outcome = _run_item(item, neighbour, stage, session)

@@ -11,7 +11,6 @@ _TINY = {"cell_seconds": 5, "test_seconds": 3, "memory_mb": 512}
 LOOPS = Case(
     "endless_loops",
     {
-        "softmax": "def softmax(x):\n    while True: pass",
         "entropy": """
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -30,8 +29,8 @@ class Counter:
 """,
         "descend": "def descend(gradient, start, steps):\n    import re\n    return re.match('(a+)+b', 'a' * 64)  # inside C code",
     },
-    lost={"softmax": 4.0, "entropy": 2.0, "Counter": 2.0, "descend": 2.0},
-    status={"softmax": "timeout", "entropy": "timeout", "Counter": "timeout", "descend": "timeout"},
+    lost={"entropy": 2.0, "Counter": 2.0, "descend": 2.0},
+    status={"entropy": "timeout", "Counter": "timeout", "descend": "timeout"},
     limits=SHORT,
 )
 
