@@ -99,7 +99,9 @@ def shut(forbidden: Iterable[str], namespace: dict[str, Any]) -> None:
         _break(value, name)
         with contextlib.suppress(AttributeError, TypeError):
             setattr(owner, attribute, _raiser(name))
-    if any(name.startswith(("torch.autograd", "torch.Tensor.backward")) for name in names):
+    # torch.autograd.functional runs on the engine: who forbids its hessian may still ask for torch.autograd.grad.
+    engine_users = [name for name in names if not name.startswith("torch.autograd.functional.")]
+    if any(name.startswith(("torch.autograd", "torch.Tensor.backward")) for name in engine_users):
         engine = "torch.autograd.graph._engine_run_backward"
         torch.autograd._engine_run_backward = _raiser("torch.autograd")
         torch._tensor.torch.autograd.backward = _raiser("torch.autograd.backward")
