@@ -3,7 +3,8 @@
     python benchmarks/optimizers.py
 
 A step is what training does: forward, backward and update of a small net on one batch, on one CPU thread. Times are CPU
-time, which a busy machine disturbs least; ratios are what carries over. The losses are those of the experiment in the notebook on optimization.
+time, which a busy machine disturbs least; ratios are what carries over. The losses are those of the experiment in the
+notebook on optimization.
 """
 
 import time
