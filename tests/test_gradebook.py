@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import sqlite3
@@ -14,8 +15,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import bs4
+import mini_class
 import nbformat
 import pytest
+from click.testing import CliRunner
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 from nbgrader.api import Gradebook
 from record_samples import (
@@ -32,6 +35,7 @@ from record_samples import (
 from sqlalchemy import event
 
 from autograder import gradebook as gradebook_module
+from autograder.cli import cli
 from autograder.compiler.manifest import Manifest, ManifestCell
 from autograder.curriculum import load_curriculum
 from autograder.errors import CourseError
@@ -490,3 +494,27 @@ def test_nbgraders_own_commands_work_on_the_result(path, curriculum):
         parsed = bs4.BeautifulSoup(page, "html.parser")
         assert not [e for e in parsed.find_all(True) if any(name.startswith("on") for name in e.attrs)]
         assert not [e for e in parsed.find_all("script") if "alert" in e.text]
+
+
+def test_course_grade_applies_the_late_policy(tmp_path):
+    course, submitted, out = tmp_path / "course", tmp_path / "submitted", tmp_path / "out"
+    shutil.copytree(mini_class.COURSE, course)
+    toml = course / "course.toml"
+    toml.write_text(toml.read_text().replace('name = "01_mini"\n', 'name = "01_mini"\ndue = 2027-02-05T12:00:00\n', 1))
+    for student in ("ada", "bob"):
+        (submitted / student / "01_mini").mkdir(parents=True)
+        (submitted / student / "01_mini" / "mini.ipynb").write_text(json.dumps(mini_class.solved()))
+    times = "".join(f"{student},01_mini,2027-02-07T09:00:00\n" for student in ("ada", "bob"))
+    (submitted / "receipts.csv").write_text(f"student,assignment,received\n{times}")
+    out.mkdir()
+    (out / "extensions.toml").write_text('[[extension]]\nstudent = "bob"\nassignment = "01_mini"\ndays = 7\n')
+    options = ["--course", str(toml), "--submitted", str(submitted), "--out", str(out)]
+    result = CliRunner().invoke(cli, ["grade", "01_mini", *options], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "2 slip" in next(line for line in result.output.splitlines() if line.strip().startswith("ada"))
+    assert "slip" not in next(line for line in result.output.splitlines() if line.strip().startswith("bob"))
+    with open_gradebook(out / "gradebook.db") as book:
+        found = {student: book.find_submission("01_mini", student) for student in ("ada", "bob")}
+        assert found["ada"].extension == timedelta(days=2)
+        assert found["bob"].extension == timedelta(days=7)
+        assert found["ada"].total_seconds_late == found["bob"].total_seconds_late == 0

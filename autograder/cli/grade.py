@@ -15,6 +15,7 @@ from autograder.curriculum import Assignment, Curriculum, Notebook, load_curricu
 from autograder.errors import CourseError
 from autograder.grading import Job
 from autograder.judge.seeds import course_secret
+from autograder.policy import SlipLedger
 from autograder.preparation import Prepared, prepare, with_examiner
 from autograder.record import Record
 from autograder.sandbox import isolation
@@ -123,7 +124,6 @@ def grade_class(
     """Grade everything that was handed in for an assignment; see `course grade --help`."""
     from autograder import runs
     from autograder.cli.words import print_changes
-    from autograder.policy import ledgers
     from autograder.table import print_table
 
     console = Console()
@@ -157,9 +157,9 @@ def grade_class(
                 publisher.publish(record)
         for record in done.values():
             publisher.publish(record)
-        publisher.close()
+        decided = publisher.close()
         records = sorted([*fresh, *done.values()], key=lambda r: r.student)
-    print_table(records, curriculum, ledgers(records, curriculum), console)
+    print_table(records, curriculum, decided, console)
     console.print(
         f"\nRecords, results.json and gradebook.db are in {out}. "
         f"Next: course feedback --out {out}; course report --out {out}"
@@ -192,10 +192,12 @@ class _Publisher:
     """Puts a record where people and other programs look for it; all of it can be made again from the record."""
 
     def __init__(self, curriculum: Curriculum, prepared: Prepared, out: Path, submitted: Path, database: str):
+        from autograder.cli.graded import granted_extensions
         from autograder.gradebook import open_gradebook
         from autograder.nbgrader_layout import prepare_course_folder
 
         self.curriculum = curriculum
+        self.extensions = granted_extensions(out, curriculum)
         self.prepared = prepared
         self.out = out
         self.manifests = list(prepared.manifests.values())
@@ -214,5 +216,15 @@ class _Publisher:
         write_notebooks(self.out, record, self.manifests, self.released)
         write_record(self.gradebook, record, self.manifests, self.prepared.assignment.due)
 
-    def close(self) -> None:
-        self.gradebook.close()
+    def close(self) -> dict[str, SlipLedger]:
+        """Write what the late policy says about everything that was ever graded into this folder; returns it."""
+        from autograder.gradebook import apply_policy
+        from autograder.policy import ledgers
+        from autograder.records import load_records
+
+        try:
+            decided = ledgers(load_records(self.out), self.curriculum, self.extensions)
+            apply_policy(self.gradebook, decided, self.curriculum)
+        finally:
+            self.gradebook.close()
+        return decided

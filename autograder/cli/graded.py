@@ -45,6 +45,13 @@ def graded_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def granted_extensions(out: Path, curriculum: Curriculum, file: Path | None = None) -> dict[tuple[str, str], Extension]:
+    """Extensions and excused work: from `file`, from `extensions.toml` in `out`, or from the one beside course.toml."""
+    places = [folder / EXTENSIONS for folder in (out, curriculum.root)]
+    found = file or next((path for path in places if path.exists()), None)
+    return load_extensions(found, curriculum) if found is not None else {}
+
+
 def load_run(
     out: Path,
     assignment: str | None = None,
@@ -74,9 +81,7 @@ def load_run(
 
         with open_gradebook(database) as opened:
             records = with_manual_grades(records, opened)
-    places = [folder / EXTENSIONS for folder in (out, curriculum.root)]
-    file = extensions or next((path for path in places if path.exists()), None)
-    granted = load_extensions(file, curriculum) if file is not None else {}
+    granted = granted_extensions(out, curriculum, extensions)
     decided = ledgers(records, curriculum, granted)
     if assignment is not None:
         records = [record for record in records if record.assignment == assignment]
