@@ -48,11 +48,11 @@ def pairs(samples: int, features: int) -> dict[str, tuple[Callable[[], object], 
 
     def our_batch_norm() -> object:
         _, kept = batch_norm(x, gamma, beta)
-        return batch_norm_backward(delta, gamma, kept)
+        return batch_norm_backward(delta, gamma, *kept)
 
     def our_layer_norm() -> object:
         _, kept = layer_norm(x, gamma, beta)
-        return layer_norm_backward(delta, gamma, kept)
+        return layer_norm_backward(delta, gamma, *kept)
 
     def our_dropout() -> object:
         _, mask = dropout(x, 0.5, True)

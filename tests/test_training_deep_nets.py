@@ -140,7 +140,7 @@ def test_normalizations_agree_with_pytorch_forward_and_backward(samples: int, fe
         found, kept = forward(x, gamma, beta)
         assert_close(found, expected, rtol=1e-7, atol=1e-9)
         for mine, theirs in zip(
-            backward(delta, gamma, kept), torch.autograd.grad(expected, leaves, delta), strict=True
+            backward(delta, gamma, *kept), torch.autograd.grad(expected, leaves, delta), strict=True
         ):
             assert_close(mine, theirs, rtol=1e-6, atol=1e-7)
 
@@ -148,7 +148,7 @@ def test_normalizations_agree_with_pytorch_forward_and_backward(samples: int, fe
 def test_batch_norm_backward_is_orthogonal_to_shifts_and_scales() -> None:
     x, gamma, delta = draw(20, 4), draw(4, seed=1), draw(20, 4, seed=2)
     _, kept = batch_norm(x, gamma, gamma, epsilon=0.0)
-    d_x, _, _ = batch_norm_backward(delta, gamma, kept)
+    d_x, _, _ = batch_norm_backward(delta, gamma, *kept)
     zero = torch.zeros(4, dtype=torch.float64)
     assert_close(d_x.sum(0), zero, atol=1e-10, rtol=0)
     assert_close((d_x * kept.x_hat).sum(0), zero, atol=1e-10, rtol=0)
@@ -436,3 +436,10 @@ def test_search_tries_more_values_at_random_and_ignores_nan() -> None:
     best, trials = search(lambda s: math.nan if s["rate"] < 1e-3 else -s["rate"], drawn)
     assert best[0]["rate"] == min(setting["rate"] for setting in drawn if setting["rate"] >= 1e-3)
     assert [setting for setting, _ in trials] == drawn
+
+
+def test_an_ensemble_beats_its_average_member_on_the_digits() -> None:
+    """The notebook's headline. With 500 images, over 5 seeds: one net 93.8 to 95.2 %, ten 94.1 to 96.1 %."""
+    tables = [lecture.ensemble_table(digits(seed, test_size=1297), seed) for seed in (0, 1)]
+    one, ten = (sum(table[name] for table in tables) / 2 for name in ("one net", "ensemble, average"))
+    assert 0.93 < one < ten < 0.97

@@ -1,22 +1,38 @@
-"""A small classifier with everything of this lecture as an option, and the experiments that compare the options."""
+"""A small classifier with everything of this lecture as an option, and the experiments that compare the options.
+
+It is made of PyTorch's own functions where a notebook asks for ours, so that it runs before these have been written; a
+test holds both together.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 
 from course_lib.kit.data import Dataset
 from course_lib.optimization import Momentum
 from course_lib.softmax_regression import minibatches, negative_log_likelihood, softmax
-from course_lib.training_deep_nets.clipping import clip_by_norm
 from course_lib.training_deep_nets.ensembles import average_parameters, ensemble_probabilities, ensemble_vote, snapshots
 from course_lib.training_deep_nets.hyperparameters import is_hopeless
-from course_lib.training_deep_nets.initialization import he_init
-from course_lib.training_deep_nets.normalization import BatchNorm
-from course_lib.training_deep_nets.random_masks import dropout
+
+
+def _first_weights(units: int, inputs: int, generator: torch.Generator | None) -> torch.Tensor:
+    return torch.randn(units, inputs, generator=generator) * math.sqrt(2 / inputs)  # as he_init
+
+
+class NormParameters(NamedTuple):
+    """What one layer of batch normalization learns, and its running statistics; each of shape (units,)."""
+
+    gamma: torch.Tensor
+    beta: torch.Tensor
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
 
 
 class Net:
@@ -24,13 +40,13 @@ class Net:
 
     Where batch normalization belongs is not agreed upon. "before": between the linear layer and ReLU, the classic
     place; the linear layer then has no bias, which the subtraction of the mean would remove. "after": behind ReLU. The
-    logits are never normalized, and each layer has a BatchNorm of its own.
+    logits are never normalized, and each layer has a normalization of its own.
 
     Args:
         sizes: numbers of units, from the inputs to the logits.
         norm: "none", "before" or "after".
         keep: probability of keeping a hidden activation; 1 is no dropout.
-        generator: source of the first weights (`he_init`; biases 0) on the CPU; None means torch's global one.
+        generator: source of the first weights (as `he_init`; biases 0) on the CPU; None means torch's global one.
 
     Raises:
         ValueError: there is no such norm.
@@ -48,9 +64,12 @@ class Net:
         if norm not in ("none", "before", "after"):
             raise ValueError(f"norm is {norm!r}, expected 'none', 'before' or 'after'")
         self.norm, self.keep = norm, keep
-        self.weights = [he_init(units, inputs, generator) for inputs, units in pairwise(sizes)]
+        self.weights = [_first_weights(units, inputs, generator) for inputs, units in pairwise(sizes)]
         self.biases = [torch.zeros(units) for units in sizes[1:]]
-        self.norms = [BatchNorm(units) for units in sizes[1:-1]] if norm != "none" else []
+        self.norms = [
+            NormParameters(torch.ones(units), torch.zeros(units), torch.zeros(units), torch.ones(units))
+            for units in (sizes[1:-1] if norm != "none" else ())
+        ]
         for parameter in self.parameters:
             parameter.requires_grad_()
 
@@ -77,9 +96,10 @@ class Net:
         """Move the net to a device; give the net itself."""
         self.weights = [weight.detach().to(device).requires_grad_() for weight in self.weights]
         self.biases = [bias.detach().to(device).requires_grad_(bias.requires_grad) for bias in self.biases]
-        for layer in self.norms:
-            layer.gamma, layer.beta = (t.detach().to(device).requires_grad_() for t in (layer.gamma, layer.beta))
-            layer.running_mean, layer.running_var = layer.running_mean.to(device), layer.running_var.to(device)
+        self.norms = [
+            NormParameters(*(t.detach().to(device).requires_grad_(t.requires_grad) for t in layer))
+            for layer in self.norms
+        ]
         return self
 
     def logits(self, x: torch.Tensor, train: bool = False, generator: torch.Generator | None = None) -> torch.Tensor:
@@ -91,14 +111,19 @@ class Net:
             if layer == last:
                 return z + bias
             if self.norm == "before":
-                a = torch.relu(self.norms[layer].forward(z, train))
+                a = torch.relu(self._normalize(layer, z, train))
             else:
                 a = torch.relu(z + bias)
             if self.norm == "after":
-                a = self.norms[layer].forward(a, train)
-            if self.keep < 1:
-                a, _ = dropout(a, self.keep, train, generator)
+                a = self._normalize(layer, a, train)
+            if self.keep < 1 and train:
+                kept = torch.rand(a.shape, generator=generator) < self.keep
+                a = a * kept.to(a.device) / self.keep
         raise AssertionError("unreachable: a net has at least one layer")
+
+    def _normalize(self, layer: int, a: torch.Tensor, train: bool) -> torch.Tensor:
+        norm = self.norms[layer]
+        return F.batch_norm(a, norm.running_mean, norm.running_var, norm.gamma, norm.beta, training=train)
 
     @torch.no_grad()
     def probabilities(self, x: torch.Tensor) -> torch.Tensor:
@@ -126,9 +151,9 @@ class MultiHeadNet:
     def __init__(
         self, sizes: Sequence[int], heads: int, classes: int, generator: torch.Generator | None = None
     ) -> None:
-        self.trunk = [he_init(units, inputs, generator).requires_grad_() for inputs, units in pairwise(sizes)]
+        self.trunk = [_first_weights(units, inputs, generator).requires_grad_() for inputs, units in pairwise(sizes)]
         self.biases = [torch.zeros(units, requires_grad=True) for units in sizes[1:]]
-        drawn = torch.stack([he_init(classes, sizes[-1], generator) for _ in range(heads)])
+        drawn = torch.stack([_first_weights(classes, sizes[-1], generator) for _ in range(heads)])
         self.heads = drawn.requires_grad_()  # (M, C, units)
         self.head_biases = torch.zeros(heads, 1, classes, requires_grad=True)
 
@@ -193,11 +218,7 @@ def training_steps(
                 loss = negative_log_likelihood(net.logits(x[batch], True, generator), labels[batch])
                 loss.backward()
             if limit is not None:
-                clipped = clip_by_norm(
-                    [parameter.grad for parameter in parameters if parameter.grad is not None], limit
-                )
-                for parameter, gradient in zip(parameters, clipped, strict=True):
-                    parameter.grad = gradient
+                torch.nn.utils.clip_grad_norm_(parameters, limit)
             optimizer.step()
             yield loss.item()
 
@@ -308,6 +329,62 @@ SLIDE_TABLE = {
 }
 
 
+class TableRuns(NamedTuple):
+    """What `ensemble_table` trains, before anything is averaged.
+
+    Attributes:
+        net: the net of the first row, after its last update.
+        states: its snapshots.
+        members: the nets of the ensemble.
+        patient: one net trained for as many updates as the whole ensemble.
+    """
+
+    net: Net
+    states: list[list[torch.Tensor]]
+    members: list[Net]
+    patient: Net
+
+
+def table_runs(data: Dataset, seed: int = 0, settings: TableSettings | None = None) -> TableRuns:
+    """Train all the nets of the lecture's table.
+
+    Args:
+        data: training and test data; only the training data are used.
+        seed: of the first weights and of the order of samples.
+        settings: sizes; None means `TableSettings()`.
+
+    Returns:
+        The trained nets and the snapshots.
+
+    >>> from course_lib.kit.data import digits
+    >>> len(table_runs(digits(test_size=1700), settings=TableSettings().fast()).members)
+    3
+
+    Source: lecture 7, comparison of ensembles. L07.22.
+    """
+    size = settings or TableSettings()
+    sizes = [data.x_train.shape[1], size.hidden, len(data.class_names)]
+
+    def make(generator: torch.Generator) -> Net:
+        return Net(sizes, generator=generator).to(data.x_train.device)
+
+    def steps(net: Net, generator: torch.Generator, epochs: int) -> Iterator[float]:
+        rate, batch = size.learning_rate, size.batch_size
+        return training_steps(net, data.x_train, data.y_train, rate, epochs, batch, generator=generator)
+
+    def train(member: Net, generator: torch.Generator) -> None:
+        list(steps(member, generator, size.epochs))
+
+    draw = torch.Generator().manual_seed(1000 * seed + 999)
+    net = make(draw)
+    updates = size.epochs * -(-len(data.x_train) // size.batch_size)
+    states = snapshots(steps(net, draw, size.epochs), net.state, max(1, updates // size.snapshots))
+    draw = torch.Generator().manual_seed(1000 * seed + 999)
+    patient = make(draw)
+    list(steps(patient, draw, size.epochs * size.members))
+    return TableRuns(net, states, train_ensemble(size.members, make, train, seed), patient)
+
+
 def ensemble_table(data: Dataset, seed: int = 0, settings: TableSettings | None = None) -> dict[str, float]:
     """Measure the lecture's table: one net, an ensemble, and the snapshots of one net, by test accuracy.
 
@@ -330,39 +407,18 @@ def ensemble_table(data: Dataset, seed: int = 0, settings: TableSettings | None 
 
     Source: lecture 7, comparison of ensembles. L07.22.
     """
-    size = settings or TableSettings()
-    sizes = [data.x_train.shape[1], size.hidden, len(data.class_names)]
-    device = data.x_train.device
-
-    def make(generator: torch.Generator) -> Net:
-        return Net(sizes, generator=generator).to(device)
-
-    def steps(net: Net, generator: torch.Generator, epochs: int) -> Iterator[float]:
-        rate, batch = size.learning_rate, size.batch_size
-        return training_steps(net, data.x_train, data.y_train, rate, epochs, batch, generator=generator)
+    runs = table_runs(data, seed, settings)
 
     def accuracy(choices: torch.Tensor) -> float:
         return (choices == data.y_test).double().mean().item()
 
-    draw = torch.Generator().manual_seed(1000 * seed + 999)
-    net = make(draw)
-    updates = size.epochs * -(-len(data.x_train) // size.batch_size)
-    states = snapshots(steps(net, draw, size.epochs), net.state, max(1, updates // size.snapshots))
-    baseline = net.probabilities(data.x_test)
-    of_snapshots = torch.stack([net.load(state).probabilities(data.x_test) for state in states])
-    mean_net = net.load(average_parameters(states)).probabilities(data.x_test)
-
-    def train(member: Net, generator: torch.Generator) -> None:
-        list(steps(member, generator, size.epochs))
-
-    nets = train_ensemble(size.members, make, train, seed)
-    of_nets = torch.stack([member.probabilities(data.x_test) for member in nets])
-    draw = torch.Generator().manual_seed(1000 * seed + 999)
-    patient = make(draw)
-    list(steps(patient, draw, size.epochs * size.members))
+    baseline, patient = runs.net.probabilities(data.x_test), runs.patient.probabilities(data.x_test)
+    of_snapshots = torch.stack([runs.net.load(state).probabilities(data.x_test) for state in runs.states])
+    mean_net = runs.net.load(average_parameters(runs.states)).probabilities(data.x_test)
+    of_nets = torch.stack([member.probabilities(data.x_test) for member in runs.members])
     return {
         "one net": accuracy(baseline.argmax(dim=1)),
-        "one net, as many updates": accuracy(patient.probabilities(data.x_test).argmax(dim=1)),
+        "one net, as many updates": accuracy(patient.argmax(dim=1)),
         "ensemble, average": accuracy(ensemble_probabilities(of_nets).argmax(dim=1)),
         "ensemble, vote": accuracy(ensemble_vote(of_nets)),
         "snapshots, average": accuracy(ensemble_probabilities(of_snapshots).argmax(dim=1)),

@@ -57,7 +57,7 @@ def batch_norm(
 
 
 def batch_norm_backward(
-    delta: torch.Tensor, gamma: torch.Tensor, kept: Normalized
+    delta: torch.Tensor, gamma: torch.Tensor, x_hat: torch.Tensor, inverse_std: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Send a derivative back through batch normalization: the exercise of the lecture.
 
@@ -67,7 +67,8 @@ def batch_norm_backward(
     Args:
         delta: dL/d(output), shape (N, D).
         gamma: the scales of the forward pass, shape (D,).
-        kept: what the forward pass kept: `kept.x_hat` of shape (N, D) and `kept.inverse_std` of shape (D,).
+        x_hat: the normalized inputs of the forward pass, before gamma and beta, shape (N, D).
+        inverse_std: 1 / sqrt(variance + epsilon) of each feature, shape (D,).
 
     Returns:
         (dL/dx, dL/dgamma, dL/dbeta), shapes (N, D), (D,) and (D,). gamma and beta serve all samples, so their
@@ -75,13 +76,12 @@ def batch_norm_backward(
 
     >>> one = torch.ones(1)
     >>> y, kept = batch_norm(torch.tensor([[1.0], [3.0]]), one, one)
-    >>> d_x, d_gamma, d_beta = batch_norm_backward(torch.tensor([[2.0], [5.0]]), one, kept)
+    >>> d_x, d_gamma, d_beta = batch_norm_backward(torch.tensor([[2.0], [5.0]]), one, *kept)
     >>> d_gamma.round(decimals=3), d_beta
     (tensor([3.]), tensor([7.]))
 
     Source: lecture 7, "figure out the derivatives w.r.t. parameters and input". L07.05.
     """
-    x_hat, inverse_std = kept
     d_beta = delta.sum(dim=0)
     d_gamma = (delta * x_hat).sum(dim=0)
     # gamma is the same for the whole batch, so mean(d) = gamma d_beta / N, mean(d x_hat) = gamma d_gamma / N.
@@ -166,25 +166,25 @@ def layer_norm(
 
 
 def layer_norm_backward(
-    delta: torch.Tensor, gamma: torch.Tensor, kept: Normalized
+    delta: torch.Tensor, gamma: torch.Tensor, x_hat: torch.Tensor, inverse_std: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Send a derivative back through layer normalization; as in `batch_norm_backward`, with means over the features.
 
     Args:
         delta: dL/d(output), shape (N, D).
         gamma: the scales of the forward pass, shape (D,).
-        kept: what the forward pass kept: x_hat of shape (N, D), inverse_std of shape (N, 1).
+        x_hat: the normalized inputs of the forward pass, before gamma and beta, shape (N, D).
+        inverse_std: 1 / sqrt(variance + epsilon) of each sample, shape (N, 1).
 
     Returns:
         (dL/dx, dL/dgamma, dL/dbeta), shapes (N, D), (D,) and (D,). Each row of dL/dx sums to 0.
 
     >>> y, kept = layer_norm(torch.tensor([[1.0, 3.0]]), torch.ones(2), torch.zeros(2))
-    >>> layer_norm_backward(torch.tensor([[2.0, 5.0]]), torch.ones(2), kept)[2]
+    >>> layer_norm_backward(torch.tensor([[2.0, 5.0]]), torch.ones(2), *kept)[2]
     tensor([2., 5.])
 
     Source: lecture 7, the derivative of batch normalization, with the axes exchanged. L07.05.
     """
-    x_hat, inverse_std = kept
     product = delta * x_hat
     d = delta * gamma  # gamma differs within a row, so it stays inside the means
     inner = torch.addcmul(d - d.mean(dim=1, keepdim=True), x_hat, (d * x_hat).mean(dim=1, keepdim=True), value=-1)

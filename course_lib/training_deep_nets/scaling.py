@@ -1,7 +1,5 @@
 """Inputs on one scale: what different scales cost, and how to remove them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch
@@ -87,7 +85,7 @@ class Standardizer:
     mean: torch.Tensor
     std: torch.Tensor
 
-    def fit(self, x: torch.Tensor) -> Standardizer:
+    def fit(self, x: torch.Tensor) -> "Standardizer":
         """Measure mean and standard deviation of each column of x, shape (N, D); give the standardizer itself."""
         self.mean = x.mean(dim=0)
         std = ((x - self.mean) ** 2).mean(dim=0).sqrt()
