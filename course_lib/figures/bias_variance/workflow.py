@@ -125,11 +125,11 @@ def lambda_curve(lams: Sequence[float], train: Sequence[float], validation: Sequ
     Source: lecture 3, hyperparameters are chosen on the validation set. L03.11.
     """
     figure, axes = panels(width=6.4, height=3.6)
-    train = np.asarray(train)
-    axes.loglog(lams, train, "o-", ms=4, color=BLUE, label="training set")
+    losses = np.asarray(train)
+    axes.loglog(lams, losses, "o-", ms=4, color=BLUE, label="training set")
     axes.loglog(lams, validation, "s-", ms=4, color=ORANGE, label="validation set")
     axes.axvline(chosen, color=MARK, lw=1.4, label=f"chosen: λ = {chosen:.3g}")
-    axes.plot(lams[int(train.argmin())], train.min(), "X", ms=10, color=BLUE, mec="white", label="lowest training loss")
+    axes.plot(lams[int(losses.argmin())], losses.min(), "X", ms=10, color=BLUE, mec="white", label="lowest training loss")
     axes.set(xlabel="λ", ylabel="mean squared error", title="The training set always votes for no penalty")
     axes.legend(fontsize=8)
     return figure
