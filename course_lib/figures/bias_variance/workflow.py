@@ -129,7 +129,8 @@ def lambda_curve(lams: Sequence[float], train: Sequence[float], validation: Sequ
     axes.loglog(lams, losses, "o-", ms=4, color=BLUE, label="training set")
     axes.loglog(lams, validation, "s-", ms=4, color=ORANGE, label="validation set")
     axes.axvline(chosen, color=MARK, lw=1.4, label=f"chosen: λ = {chosen:.3g}")
-    axes.plot(lams[int(losses.argmin())], losses.min(), "X", ms=10, color=BLUE, mec="white", label="lowest training loss")
+    lowest = int(losses.argmin())
+    axes.plot(lams[lowest], losses[lowest], "X", ms=10, color=BLUE, mec="white", label="lowest training loss")
     axes.set(xlabel="λ", ylabel="mean squared error", title="The training set always votes for no penalty")
     axes.legend(fontsize=8)
     return figure
