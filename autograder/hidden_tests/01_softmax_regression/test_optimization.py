@@ -396,8 +396,8 @@ def oracle(make, starts, gradients, rates=None):
         if rates is not None:
             for group in optimizer.param_groups:
                 group["lr"] = rates[number]
-        for parameter, gradient in zip(parameters, step, strict=True):
-            parameter.grad = None if gradient is None else gradient.clone()
+        for one, slope in zip(parameters, step, strict=True):
+            one.grad = None if slope is None else slope.clone()
         optimizer.step()
         for parameter, path in zip(parameters, paths, strict=True):
             path.append(parameter.detach().clone())
