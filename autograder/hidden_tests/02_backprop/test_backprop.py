@@ -483,7 +483,8 @@ def test_right_gradients_pass(student, rng):
     lost in rounding, does not reach that."""
     for shape in ((3, 4), (5,)):
         x = normal(rng, *shape)
-        errors = student.gradient_check(waves, x, slope_of_waves(x))
+        # The constant makes the rounding errors of f as large as in a real loss: 3e-9 after division by 2e-5.
+        errors = student.gradient_check(lambda v: waves(v) + 300.0, x, slope_of_waves(x))
         assert_shape(errors, shape, hint="One error for each coordinate, in the shape of x.")
         worst = float(np.abs(as_array(errors)).max())
         assert_at_most(worst, 1e-7, what="the largest error for a right gradient")
@@ -1032,11 +1033,11 @@ def logistic(student, x, labels, theta, bias=None, plain=False):
 
 def logistic_oracle(x, labels, theta, bias=None):
     tracked = [t.clone().requires_grad_() for t in (x, theta, *([] if bias is None else [bias]))]
-    loss = torch.nn.functional.cross_entropy(
+    nll = torch.nn.functional.cross_entropy(
         torch.nn.functional.linear(tracked[0], tracked[1], None if bias is None else tracked[2]), labels
     )
-    loss.backward()
-    return loss, [t.grad for t in tracked]
+    nll.backward()
+    return nll, [t.grad for t in tracked]
 
 
 @exercise("logistic_regression_loss", weight=2)
@@ -1116,12 +1117,12 @@ def train_oracle(values, x, labels, rate, epochs, batches):
         total = 0.0
         for batch in batches:
             hidden = torch.relu(torch.nn.functional.linear(x[batch], values[0], values[1]))
-            loss = torch.nn.functional.cross_entropy(
+            value = torch.nn.functional.cross_entropy(
                 torch.nn.functional.linear(hidden, values[2], values[3]), labels[batch]
             )
-            slopes = torch.autograd.grad(loss, values)
+            slopes = torch.autograd.grad(value, values)
             values = [(v - rate * g).detach().requires_grad_() for v, g in zip(values, slopes, strict=True)]
-            total += len(batch) * loss.item()
+            total += len(batch) * value.item()
         losses.append(total / len(x))
     return [v.detach() for v in values], losses
 
@@ -1155,7 +1156,7 @@ def test_batches_and_losses_of_an_epoch(student, rng):
 def test_training_learns(student, rng):
     """Crossed quarters of the plane, which no linear rule separates, are learned: at least 93 of 100 points on the
     right side."""
-    # Over 300 seeds the reference has 0.965 or more of 200 points; without hidden units it cannot pass 0.65.
+    # Over 300 seeds the reference is right on all 200 points, and a linear rule on 0.81 of them at best.
     sign = rng.choice([-1.0, 1.0], size=(200, 2))
     x = torch.as_tensor(sign * rng.uniform(0.3, 2.0, size=(200, 2)))
     labels = (x[:, 0] * x[:, 1] > 0).long()
