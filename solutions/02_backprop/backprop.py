@@ -1082,7 +1082,7 @@ for name, function in functions.items():
 # %% [markdown]
 # The gradients agree to rounding. Your recipes are about as fast as PyTorch, or faster: nothing has to be recorded. The
 # engine pays for a Python object and a Python call at every node, a few microseconds each, and for derivatives with
-# respect to the data, which nobody asked for; on this small network that is about 2.5 times PyTorch's time, and on large
+# respect to the data, which nobody asked for; on this small network that is about twice PyTorch's time, and on large
 # layers, where the matrix products dominate, about 1.1.
 
 # %% [markdown]
