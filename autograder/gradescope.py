@@ -43,8 +43,7 @@ apt-get install -y --no-install-recommends python3 python3-venv bubblewrap
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \\
   || { echo "Python 3.11 or newer is needed: choose the newest Ubuntu image in Gradescope" >&2; exit 1; }
 python3 -m venv /autograder/environment
-/autograder/environment/bin/pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \\
-  -c constraints.txt -r requirements.txt
+/autograder/environment/bin/pip install --no-cache-dir -c constraints.txt -r requirements.txt
 # What only the judge may read: the user that runs the student's code is another one.
 chmod -R go-rwx autograder/hidden_tests course_lib solutions .course_secret
 """
