@@ -119,7 +119,7 @@ def snapshots(steps: Iterable[Any], state: State, every: int) -> list[list[torch
     return taken
 
 
-def average_parameters(states: Sequence[State]) -> list[torch.Tensor]:
+def average_parameters(states: Sequence[Sequence[torch.Tensor]]) -> list[torch.Tensor]:
     """Average the parameters of several snapshots of ONE training run, tensor by tensor.
 
     It makes no sense for nets from different random starts: their units have different roles in different places, and
