@@ -1,5 +1,5 @@
-"""The hidden suite of softmax_regression, tested: nonsense gets nothing, misconceptions are caught, the reference
-passes."""
+"""The hidden suites of the first assignment, tested: nonsense gets nothing, misconceptions are caught, the references
+pass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from autograder.preparation import prepare, with_examiner
 from autograder.record import NotebookResult
 from autograder.validation import read_examples, solved_submission, validate
 
-ASSIGNMENT, NAME = "01_softmax_regression", "softmax_regression"
+ASSIGNMENT, NAMES = "01_softmax_regression", ("softmax_regression", "bias_variance")
 
 # Answers that deserve nothing, for any exercise. `{name}` is what the cell must define.
 NONSENSE = {
@@ -42,10 +42,14 @@ def curriculum() -> Curriculum:
     return load_curriculum()
 
 
-@pytest.fixture(scope="module")
-def notebook(curriculum: Curriculum) -> Notebook:
+def find(curriculum: Curriculum, name: str) -> Notebook:
     assignment = next(a for a in curriculum.assignments if a.name == ASSIGNMENT)
-    return next(n for n in assignment.notebooks if n.name == NAME)
+    return next(n for n in assignment.notebooks if n.name == name)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def notebook(curriculum: Curriculum, request: pytest.FixtureRequest) -> Notebook:
+    return find(curriculum, request.param)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,7 @@ def examine(
 
 def test_nonsense_gets_no_points_and_trips_no_test(notebook: Notebook, examine: Callable[..., Any]) -> None:
     def work(examiner: Examiner) -> dict[str, NotebookResult]:
-        manifest = examiner.manifests[NAME]
+        manifest = examiner.manifests[notebook.name]
         return {
             label: examiner.grade_submission(
                 notebook,
@@ -88,8 +92,8 @@ def test_every_exercise_has_enough_tests_with_words_for_students(
     notebook: Notebook, examine: Callable[..., Any]
 ) -> None:
     def work(examiner: Examiner) -> dict[str, list[Any]]:
-        names = [c.name for c in examiner.manifests[NAME].cells if c.kind in ("exercise", "quiz")]
-        return {name: examiner.suite.skeleton(NAME, name) for name in names}
+        names = [c.name for c in examiner.manifests[notebook.name].cells if c.kind in ("exercise", "quiz")]
+        return {name: examiner.suite.skeleton(notebook.name, name) for name in names}
 
     for name, tests in examine(work).items():
         assert 3 <= len(tests) <= 10, f"{name} has {len(tests)} hidden tests"
@@ -111,11 +115,9 @@ def _judge(path: Path, root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, "-p", "no:cacheprovider"], cwd=root, capture_output=True, text=True, timeout=300)
 
 
-def test_the_suite_runs_under_pytest_itself(
-    curriculum: Curriculum, notebook: Notebook, root: Path, tmp_path: Path
-) -> None:
-    built = build_notebook(notebook, curriculum)
-    path = tmp_path / f"{NAME}.ipynb"
+def test_the_suite_runs_under_pytest_itself(curriculum: Curriculum, root: Path, tmp_path: Path) -> None:
+    built = build_notebook(find(curriculum, "softmax_regression"), curriculum)
+    path = tmp_path / "softmax_regression.ipynb"
     path.write_text(built.solved_text, encoding="utf-8")
     solved = _judge(path, root)
     assert solved.returncode == 0, solved.stdout[-2000:]

@@ -187,8 +187,8 @@ with check("heteroscedastic_nll"):
 
 # %%
 draw = torch.Generator().manual_seed(0)
-x = 2 * torch.rand(2000, generator=draw, **double) - 1
-y = 0.8 * x + 0.5 * torch.exp(1.2 * x) * torch.randn(2000, generator=draw, **double)
+x = 2 * torch.rand(500 if FAST else 2000, generator=draw, **double) - 1
+y = 0.8 * x + 0.5 * torch.exp(1.2 * x) * torch.randn(len(x), generator=draw, **double)
 line = torch.stack([torch.ones_like(x), x], dim=1)
 of_mean, of_noise = fit_heteroscedastic(heteroscedastic_nll, line, line, y)
 print(f"mean: {of_mean[0]:.2f} + {of_mean[1]:.2f} x;  log sigma: {of_noise[0]:.2f} + {of_noise[1]:.2f} x")
@@ -892,11 +892,11 @@ with check("lasso"):
 table = tables.diabetes()
 standardised = (table.x - table.x.mean(dim=0)) / table.x.std(dim=0, correction=0)
 centred = table.y - table.y.mean()
-strengths = torch.logspace(1, 5.3, 44, **double)
+strengths = torch.logspace(1, 5.3, 12 if FAST else 44, **double)
 ridge_path = torch.stack([ridge(standardised, centred, lam.item()) for lam in strengths])
 lasso_rows = [torch.zeros(10, **double)]
 for lam in strengths.flip(0):  # from strong to weak, each from the solution of its neighbour
-    lasso_rows.append(lasso(standardised, centred, lam.item(), steps=2000, start=lasso_rows[-1]))
+    lasso_rows.append(lasso(standardised, centred, lam.item(), steps=300 if FAST else 2000, start=lasso_rows[-1]))
 lasso_path = torch.stack(lasso_rows[:0:-1])
 print(table.description)
 

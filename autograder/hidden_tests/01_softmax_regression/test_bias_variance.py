@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from autograder.judge import assert_close, assert_equal, assert_finite, assert_shape, assert_true, exercise
+from autograder.judge import Handle, assert_close, assert_equal, assert_finite, assert_shape, assert_true, exercise
 from autograder.judge.checkers import as_array
 from autograder.judge.for_suites import (
     DOUBLE,
@@ -180,6 +180,13 @@ def test_fitted_noise_profile(student, rng):
 # ---- L03.03: polynomials
 
 
+def curve_of(student, x, y, degree):
+    """What fit_degree returns for these points, which has to be a function."""
+    predict = student.fit_degree(x, y, degree)
+    assert_true(callable(predict), "What fit_degree returns cannot be called; return a function that predicts.")
+    return predict
+
+
 @exercise("fit_degree", weight=2)
 def test_polynomials_are_recovered(student, rng):
     """Targets that lie on a polynomial without noise are predicted exactly, at new inputs too, with the constant term
@@ -187,8 +194,7 @@ def test_polynomials_are_recovered(student, rng):
     for degree in (1, 3, 5):
         coefficients = rng.uniform(0.5, 2.0, degree + 1) * rng.choice([-1.0, 1.0], degree + 1)
         x, new = rng.uniform(-2, 3, 30), rng.uniform(-2.5, 3.5, 9)
-        predict = student.fit_degree(torch.from_numpy(x), torch.from_numpy(np.polyval(coefficients, x)), degree)
-        assert_true(callable(predict), "What fit_degree returns cannot be called; return a function that predicts.")
+        predict = curve_of(student, torch.from_numpy(x), torch.from_numpy(np.polyval(coefficients, x)), degree)
         found = predict(torch.from_numpy(new))
         assert_close(found, np.polyval(coefficients, new), rtol=1e-6, atol=1e-6, what="the prediction")
 
@@ -201,7 +207,7 @@ def test_noisy_targets_by_least_squares(student, rng):
     y = np.sin(x) + rng.normal(size=25)
     oracle = np.polynomial.Polynomial.fit(x, y, 4)
     new = rng.uniform(-1, 4, 12)
-    found = student.fit_degree(torch.from_numpy(x), torch.from_numpy(y), 4)(torch.from_numpy(new))
+    found = curve_of(student, torch.from_numpy(x), torch.from_numpy(y), 4)(torch.from_numpy(new))
     assert_close(found, oracle(new), rtol=1e-6, atol=1e-7, what="the prediction")
 
 
@@ -214,7 +220,7 @@ def test_inputs_far_from_zero(student, rng):
     y = np.cos(x) + 0.1 * rng.normal(size=60)
     oracle = np.polynomial.Polynomial.fit(x, y, 8)
     new = rng.uniform(start, start + 10, 20)
-    found = student.fit_degree(torch.from_numpy(x), torch.from_numpy(y), 8)(torch.from_numpy(new))
+    found = curve_of(student, torch.from_numpy(x), torch.from_numpy(y), 8)(torch.from_numpy(new))
     assert_close(found, oracle(new), rtol=1e-4, atol=1e-4, what="the prediction")
 
 
@@ -223,7 +229,7 @@ def test_new_inputs_go_through_the_same_map(student, rng):
     """The prediction for an input does not depend on the inputs that come with it: new inputs are mapped with the range
     of the training inputs, not with their own."""
     x = rng.uniform(0, 5, 20)
-    line = student.fit_degree(torch.from_numpy(x), torch.from_numpy(3 * x - 4), 1)
+    line = curve_of(student, torch.from_numpy(x), torch.from_numpy(3 * x - 4), 1)
     new = torch.from_numpy(rng.uniform(-3, 9, 7))
     together, alone = as_tensor(line(new), "the prediction"), as_tensor(line(new[2:3]), "the prediction")
     assert_shape(together, (7,), what="the prediction")
@@ -235,11 +241,9 @@ def test_lowest_and_highest_degree(student, rng):
     """Degree 0 predicts the mean of the targets, one number for each new input; with as many coefficients as points the
     fit passes through all of them."""
     x, y = torch.from_numpy(np.linspace(-3, 2, 6)), normal(rng, 6)
-    level = student.fit_degree(x, y, 0)(normal(rng, 4))
+    level = curve_of(student, x, y, 0)(normal(rng, 4))
     assert_close(level, y.mean().expand(4), rtol=1e-7, atol=1e-8, what="the prediction of degree 0")
-    assert_close(
-        student.fit_degree(x, y, 5)(x), y, rtol=1e-6, atol=1e-6, what="the prediction of degree 5 for 6 points"
-    )
+    assert_close(curve_of(student, x, y, 5)(x), y, rtol=1e-6, atol=1e-6, what="the prediction of degree 5 for 6 points")
 
 
 @exercise("fit_degree", weight=0.5)
@@ -247,7 +251,7 @@ def test_training_error_falls_with_the_degree(student, rng):
     """The error on the training points cannot rise with the degree, and inputs and targets are as before."""
     x, y = torch.from_numpy(np.linspace(10, 14, 18)), normal(rng, 18)
     kept = [student.keep(x), student.keep(y)]
-    errors = [float(((as_tensor(student.fit_degree(*kept, d)(x)) - y) ** 2).sum()) for d in range(0, 12, 2)]
+    errors = [float(((as_tensor(curve_of(student, *kept, d)(x)) - y) ** 2).sum()) for d in range(0, 12, 2)]
     falling = all(b <= a * (1 + 1e-9) for a, b in pairwise(errors))
     assert_true(falling, "A higher degree has a larger error on its own training points.")
     assert_equal(student.fetch(kept[0]), x, what="x after the call")
@@ -574,9 +578,11 @@ def test_where_the_noise_counts(student, rng):
     """Noisier data deserve less trust: for the loss "squared", lam grows with the square of the noise. The loss "nll"
     has its noise inside, and lam does not depend on the argument."""
     scale, noise = float(rng.uniform(0.3, 3.0)), float(rng.uniform(1.5, 3.0))
-    ratio = float(as_tensor(student.penalty_from_prior("squared", "gaussian", scale, noise))) / float(
-        as_tensor(student.penalty_from_prior("squared", "gaussian", scale))
+    noisy, clean = (
+        as_array(student.penalty_from_prior("squared", "gaussian", scale, *more)).reshape(-1) for more in ((noise,), ())
     )
+    assert_true(noisy.size == clean.size == 1 and float(clean[0]) > 0, "lam should be one positive number.")
+    ratio = float(noisy[0] / clean[0])
     assert_close(ratio, noise**2, **SINGLE, what="the ratio of the two lam with and without this noise")
     with_noise = student.penalty_from_prior("nll", "gaussian", scale, noise)
     assert_close(with_noise, student.penalty_from_prior("nll", "gaussian", scale), **SINGLE, what='lam for "nll"')
@@ -586,6 +592,11 @@ def test_where_the_noise_counts(student, rng):
 def test_unknown_names_are_refused(student):
     """A loss or a prior that is none of the four names raises a ValueError, instead of giving a number for something
     else."""
+    for loss in ("squared", "nll"):
+        lam = as_array(student.penalty_from_prior(loss, "gaussian", 1.0)).reshape(-1)
+        assert_true(
+            lam.size == 1 and float(lam[0]) > 0, "A loss and a prior that are known should give a positive lam."
+        )
     student.raises(ValueError, student.penalty_from_prior, "squared", "uniform", 1.0)
     student.raises(ValueError, student.penalty_from_prior, "zero-one", "gaussian", 1.0)
 
@@ -791,9 +802,11 @@ def penalty_step(student, x, labels, learning_rate, lam=0.7):
     """By how much the penalty moves the second step: the first one begins at theta = 0, where the penalty has no
     slope."""
     first = as_tensor(student.logreg_l2(x, labels, 0.0, learning_rate, 1))
+    assert_shape(first, (x.shape[1],))
     moved = as_tensor(student.logreg_l2(x, labels, lam, learning_rate, 2)) - as_tensor(
         student.logreg_l2(x, labels, 0.0, learning_rate, 2)
     )
+    assert_shape(moved, first.shape)
     return moved, first, lam
 
 
@@ -816,6 +829,7 @@ def test_penalty_is_scaled_by_the_learning_rate(student, rng):
     shares = []
     for learning_rate in (0.01, 0.04):
         moved, first, _ = penalty_step(student, x, labels, learning_rate)
+        assert_true(float(first @ first) > 0, "theta is still 0 after the first step.")
         shares.append(float((moved @ first) / (first @ first)))
     assert_true(abs(shares[0]) > 1e-9, "The penalty has no effect on the second step.")
     ratio = shares[1] / shares[0]
@@ -830,7 +844,9 @@ def test_separable_data(student, rng):
     is one."""
     labels = torch.as_tensor(rng.permutation(np.arange(14) % 2))
     x = torch.cat([(2.0 * labels[:, None] - 1) * torch.as_tensor(rng.uniform(0.5, 2, (14, 1))), normal(rng, 14, 1)], 1)
-    lengths = [float(as_tensor(student.logreg_l2(x, labels, 0.0, 0.05, steps)).norm()) for steps in (20, 200, 2000)]
+    thetas = [as_tensor(student.logreg_l2(x, labels, 0.0, 0.05, steps)) for steps in (20, 200, 2000)]
+    assert_shape(thetas[0], (2,))
+    lengths = [float(theta.double().norm()) for theta in thetas]
     assert_true(lengths[0] < lengths[1] < lengths[2], "Without a penalty theta stops growing, or goes back.")
     late = as_tensor(student.logreg_l2(x, labels, 0.5, 0.05, 2000))
     later = as_tensor(student.logreg_l2(x, labels, 0.5, 0.05, 2500))
@@ -868,8 +884,11 @@ def test_moves_towards_zero(student, rng):
 @exercise("soft_threshold")
 def test_small_numbers_become_zero(student, rng):
     """Every number whose size is at most the threshold becomes exactly 0; none crosses to the other side."""
-    z = torch.as_tensor(np.concatenate([rng.uniform(-1, 1, 10), [1.0, -1.0, 0.0]]))
-    assert_equal(student.soft_threshold(z, 1.0), torch.zeros(13), what="the result for numbers from -1 to 1")
+    z = torch.as_tensor(np.concatenate([rng.uniform(-1, 1, 10), [1.0, -1.0, 0.0, 5.0]]))
+    found = as_tensor(student.soft_threshold(z, 1.0))
+    assert_shape(found, (14,))
+    assert_equal(found[:13], torch.zeros(13), what="the result for numbers from -1 to 1")
+    assert_true(float(found[13]) > 0, "With the threshold 1 the number 5 has become 0, too.")
 
 
 @exercise("soft_threshold")
@@ -878,12 +897,14 @@ def test_any_shape_and_no_threshold(student, rng):
     for shape in ((), (3, 4)):
         z = normal(rng, *shape, scale=3.0)
         assert_close(student.soft_threshold(z, 0.0), z, **DOUBLE, what="the result with threshold 0")
-        assert_shape(student.soft_threshold(z, 1.0), shape)
+        moved = as_tensor(student.soft_threshold(z, 20.0))
+        assert_shape(moved, shape)
+        assert_true(not torch.equal(moved, z), "A threshold that is larger than all numbers changes nothing.")
 
 
 @exercise("soft_threshold", weight=0.5)
 def test_soft_threshold_leaves_z(student, rng):
-    """z is the same after the call as before."""
+    """The numbers of the caller, z, are the same after the call as before."""
     z = normal(rng, 8, scale=2.0)
     assert_pure(student, lambda value: student.soft_threshold(value, 0.7), (z,), F.softshrink(z, 0.7))
 
@@ -964,8 +985,9 @@ def test_features_of_any_size(student, rng):
         features, targets = sparse_problem(rng, scale=scale)
         lam = 30.0 * scale**2
         found = student.lasso(features, targets, lam)
+        assert_shape(found, (8,))
         assert_finite(found)
-        pull = 2 * features.T @ (targets - features @ as_tensor(found).reshape(8)) / scale**2
+        pull = 2 * features.T @ (targets - features @ as_tensor(found)) / scale**2
         inside = as_tensor(found) != 0
         assert_true(
             float(pull.abs().max()) < 62.0 and bool(inside.any()),
@@ -987,7 +1009,9 @@ def test_start(student, rng):
     assert_close(
         student.lasso(features, targets, 5.0, 0, somewhere), somewhere, **DOUBLE, what="the result after 0 steps"
     )
-    solution = student.lasso(features, targets, 40.0)
+    solution = student.lasso(features, targets, 40.0, 5000, somewhere)
+    assert_shape(solution, (8,))
+    assert_true(not np.allclose(as_array(solution), somewhere), "The result is the start, also after many steps.")
     again = student.lasso(features, targets, 40.0, 2, as_tensor(solution))
     assert_close(again, solution, rtol=1e-4, atol=1e-5, what="the result of 2 steps from the solution")
 
@@ -1071,6 +1095,7 @@ def test_stratified(student, rng):
 def test_impossible_fractions(student):
     """Fractions that do not sum to 1, or are not positive, raise a ValueError instead of losing rows."""
     x, y = numbered(20, 1)
+    split_of(student, x, y, (0.6, 0.3, 0.1), 0)
     student.raises(ValueError, student.split, x, y, (0.6, 0.3, 0.2), 0)
     student.raises(ValueError, student.split, x, y, (0.5, 0.2, 0.2), 0)
     student.raises(ValueError, student.split, x, y, (1.2, -0.4, 0.2), 0)
@@ -1082,7 +1107,9 @@ def squared(predictions, targets):
 
 def exam_of(student, rng, rows=6):
     x, y = normal(rng, rows, 2), normal(rng, rows)
-    return student.GuardedTestSet(x, y), x, y
+    exam = student.GuardedTestSet(x, y)
+    assert_true(isinstance(exam, Handle), "GuardedTestSet(x, y) does not give an object: it should be a class.")
+    return exam, x, y
 
 
 @exercise("GuardedTestSet", weight=2)
@@ -1152,10 +1179,10 @@ def test_remembers_its_state(student, rng):
 def test_test_sets_are_independent(student, rng):
     """Each object keeps its own state: using one test set leaves another one unused."""
     first, _, y = exam_of(student, rng)
-    second = student.GuardedTestSet(normal(rng, 3, 2), normal(rng, 3))
+    second, _, _ = exam_of(student, rng, 3)
     first.evaluate(lambda inputs: y, squared)
     assert_true(second.used is False, "Using one test set has used up another one.")
-    third = student.GuardedTestSet(normal(rng, 3, 2), normal(rng, 3))
+    third, _, _ = exam_of(student, rng, 3)
     assert_true(third.used is False, "A new test set is already used.")
 
 

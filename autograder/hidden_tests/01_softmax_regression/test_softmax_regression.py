@@ -1,8 +1,9 @@
 """Hidden tests of the notebook softmax_regression (lectures 1 and 2).
 
 How the tests stay free of luck: inputs are drawn so that the property under test is never close to a tie (points on
-the line have small integer coordinates, which float arithmetic adds and multiplies exactly), and the two tolerances
-below have reasons. Every expected value comes from torch's built-in, a closed form or an enumeration.
+the line have small integer coordinates, which float arithmetic adds and multiplies exactly), and the two tolerances of
+`autograder.judge.for_suites` have reasons. Every expected value comes from torch's built-in, a closed form or an
+enumeration.
 
 How partial credit stays fair: one test of an exercise compares everything; the others look at one property each and
 overlook, where they can, mistakes that another test is about (a sign, a divisor), so that one slip costs its own share.
@@ -16,17 +17,16 @@ import torch.nn.functional as F
 
 from autograder.judge import Handle, assert_close, assert_equal, assert_finite, assert_shape, assert_true, exercise
 from autograder.judge.checkers import as_array
-
-# Sums of at most a few hundred float32 numbers of size 1 to 10, added in any order, agree to about 1e-6 relative; the
-# mistakes that the tests look for change a result by more than 1e-2.
-SINGLE = {"rtol": 1e-4, "atol": 1e-5}
-# The same in float64 (1e-15 relative) with room for a detour through another formula. A computation that drops to
-# float32 on the way is wrong by about 1e-7 and fails.
-DOUBLE = {"rtol": 1e-9, "atol": 1e-11}
-
-
-def normal(rng, *shape, scale=1.0, dtype=torch.float64):
-    return torch.as_tensor(rng.normal(size=shape) * scale, dtype=dtype)
+from autograder.judge.for_suites import (
+    DOUBLE,
+    SINGLE,
+    as_tensor,
+    assert_one_of,
+    assert_pure,
+    normal,
+    number_in,
+    word_in,
+)
 
 
 def integers(rng, low, high, *shape):
@@ -46,22 +46,6 @@ def probabilities(rng, rows, classes):
     return weights / weights.sum(dim=1, keepdim=True)
 
 
-def as_tensor(value, what="the result"):
-    """A tensor of what the student's code gave (floating-point numbers become float64), or a message to the
-    student."""
-    return torch.as_tensor(as_array(value, what))
-
-
-def assert_one_of(actual, *candidates, what="the result"):
-    """Close to one of several values: for tests that leave, say, the sign or the divisor to another test."""
-    found = as_array(actual, what)
-    for candidate in candidates:
-        wanted = as_array(candidate)
-        if found.shape == wanted.shape and np.allclose(found, wanted, **SINGLE):
-            return
-    assert_close(actual, candidates[0], **SINGLE, what=what)
-
-
 def assert_proportional(actual, expected, what="the result"):
     """A multiple, positive or negative, of what is expected: size, sign and orientation are left to another test."""
     found, wanted = as_tensor(actual, what), as_tensor(expected)
@@ -73,26 +57,6 @@ def assert_proportional(actual, expected, what="the result"):
     assert_true(norm > 0, f"{what[:1].upper()}{what[1:]} is zero everywhere.")
     found, wanted = found / norm, wanted / wanted.norm()
     assert_one_of(found, wanted, -wanted, what=f"the direction of {what.removeprefix('the ')}")
-
-
-def assert_pure(student, function, arguments, expected, tolerance=SINGLE):
-    """Call twice with the same arguments: the first call must leave them as before, the second must be right too."""
-    kept = [student.keep(a) if isinstance(a, torch.Tensor) else a for a in arguments]
-    function(*kept)
-    for position, (handle, original) in enumerate(zip(kept, arguments, strict=True), start=1):
-        if isinstance(original, torch.Tensor):
-            assert_equal(
-                student.fetch(handle),
-                original,
-                what=f"argument {position} after the call",
-                hint="Operations such as `a -= b`, `a[...] = b` or `a.exp_()` change the caller's tensor. "
-                "Write `a = a - b`, which makes a new one.",
-            )
-    what = "the result of a second call with the same arguments"
-    if expected.dtype.is_floating_point:
-        assert_close(function(*kept), expected, **tolerance, what=what)
-    else:
-        assert_equal(function(*kept), expected, what=what)
 
 
 # ---- L01.03: a line as a program with parameters
@@ -281,23 +245,6 @@ def test_polynomial_features_leave_x(student, rng):
 
 
 # ---- L01.07: scale (quiz)
-
-
-def number_in(student, name):
-    """The number that a quiz cell gives a name, or a message if it is not one."""
-    value = getattr(student, name)
-    assert_true(value is not None, f"`{name}` is still None: not answered yet.")
-    value = as_array(value, f"`{name}`")
-    assert_true(value.size == 1 and value.dtype.kind in "iuf", f"`{name}` should be one number.")
-    return float(value.reshape(-1)[0])
-
-
-def word_in(student, name):
-    """The word that a quiz cell gives a name, without regard to case and blanks."""
-    value = getattr(student, name)
-    assert_true(value is not None, f"`{name}` is still None: not answered yet.")
-    assert_true(isinstance(value, str), f"`{name}` should be a word in quotes.")
-    return value.strip().lower()
 
 
 @exercise("scale_facts")

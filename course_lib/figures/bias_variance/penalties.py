@@ -93,7 +93,7 @@ def ridge_wiggles(lam: float = 1e-3, degree: int = 12) -> Figure:
     return figure
 
 
-@interactive(lam=Slider(1e-4, 10.0, label="λ", log=True), log_steps=Slider(0, 5, 0.25, "log₁₀ of the steps"))
+@interactive(lam=Slider(1e-4, 10.0, label="λ", log=True), log_steps=Slider(0.0, 4.5, 0.25, "log₁₀ of the steps"))
 @drawn
 def sharpness(lam: float = 0.1, log_steps: float = 3.0) -> Figure:
     """Logistic regression on separable points: without a penalty the sigmoid becomes steeper for ever.
@@ -239,9 +239,9 @@ def _within_disc(optimum: np.ndarray, curvature: np.ndarray, radius: float) -> n
 
 @cache
 def _logistic_path(lam: float) -> np.ndarray:
-    """theta after 0, 1, ..., 100,000 steps of gradient descent."""
+    """theta after 0, 1, 2, ... steps of gradient descent, as many as the slider goes to."""
     x, labels = np.array([-2.0, -1.2, -0.7, 0.5, 1.0, 1.9]), np.array([0, 0, 0, 1, 1, 1])
-    rate, theta, path = 0.04, 0.0, np.zeros(100_001)
+    rate, theta, path = 0.04, 0.0, np.zeros(int(10**4.5) + 1)
     for step in range(1, len(path)):
         move = rate * float(x @ (1 / (1 + np.exp(-theta * x)) - labels) + 2 * lam * theta)
         theta -= move
