@@ -193,8 +193,7 @@ class _Matcher:
                 self._take(known, cell, source, metadata)
                 seen = max(seen, self.order.index(known.grade_id) + 1)
             elif known is None and cell.get("cell_type") == "code" and fingerprint(source) not in self.passages:
-                if self._has_room(source):
-                    loose.append((seen, source))
+                loose += [(seen, source)] if self._has_room(source) else []
         self._adopt(loose)
         self._finish()
 

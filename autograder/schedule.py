@@ -25,6 +25,7 @@ from autograder.judge.seeds import SeedSource
 from autograder.preparation import Prepared
 from autograder.record import Record
 
+LANE = ("-P", "-m", "autograder.lane")
 START_SECONDS = 180.0
 TRIES = 2
 FALSE_STARTS = 3  # lanes in a row that end before they are ready
@@ -35,9 +36,13 @@ class _Lane:
 
     def __init__(self, settings: dict[str, Any]):
         environment = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-        command = [sys.executable, "-P", "-m", "autograder.lane"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=settings["root"]
+            [sys.executable, *LANE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=settings["root"],
         )
         self.job: Job | None = None
         self.tries = 0
@@ -195,8 +200,11 @@ def grade_all(
         while waiting or any(lane.job is not None for lane in lanes):
             while len(lanes) < min(wanted, len(waiting) + sum(lane.job is not None for lane in lanes)):
                 open_lane()
+            for lane in lanes:  # one that was idle takes over what another has dropped
+                if waiting and lane.ready and lane.job is None:
+                    lane.start(*waiting.popleft(), allowed)
             for key, _ in selector.select(timeout=0.5):
-                lane: _Lane = key.data
+                lane = key.data
                 answer = lane.answer()
                 record: Record | None = None
                 if answer is None:
@@ -212,10 +220,9 @@ def grade_all(
                     lane.ready, false_starts = True, 0
                     if "record" in answer:
                         record, lane.job = Record.from_json(answer["record"]), None
+                    lane.deadline = float("inf")
                     if waiting:
                         lane.start(*waiting.popleft(), allowed)
-                    else:
-                        lane.deadline = float("inf")
                 if record is not None:
                     yield record
             for lane in [lane for lane in lanes if time.monotonic() > lane.deadline]:
