@@ -165,14 +165,20 @@ def _newest_number() -> int:
 
 
 def _kill(pid: int) -> bool:
-    """Kill a process; False where the number belongs to none, or to a thread (of a process that is to be kept)."""
+    """Kill a process; False where the number belongs to none, to a thread (of a process that is to be kept), or to a
+    process that has ended and waits for its parent to notice."""
     try:
         handle = os.pidfd_open(pid)
     except OSError:
         return False
-    with contextlib.suppress(ProcessLookupError):
+    try:
+        if select.select([handle], [], [], 0)[0]:
+            return False
         signal.pidfd_send_signal(handle, signal.SIGKILL)
-    os.close(handle)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(handle)
     return True
 
 
