@@ -37,6 +37,7 @@ class Supervisor:
         self.limits = limits
         self.proc = proc
         self.highest = 1
+        self.counted: set[int] = set()
         self.out_of_memory = False
         self.baseline = _own_memory(proc)[1] if proc is not None else 0
 
@@ -107,9 +108,10 @@ class Supervisor:
             for pid in range(2, self.highest + 1):
                 if pid not in keep and _kill(pid):
                     alive.add(pid)
-            unknown |= alive - known
+            unknown |= alive - known - self.counted
             if not alive:
                 break
+        self.counted |= unknown  # a busy machine takes its time to end them
         return len(unknown)
 
     @staticmethod
