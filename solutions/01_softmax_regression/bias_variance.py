@@ -48,6 +48,7 @@ from course_lib.kit.devices import best_device, seed_everything
 torch.set_num_threads(1)  # tensors this small are done before a second thread has woken up
 device = best_device()
 generator = seed_everything(182)
+double = {"dtype": torch.float64}  # small differences want all digits
 
 # %% [markdown]
 # The next cell brings in what you look at rather than build. `show_progress()`, here or in any cell of your own, lists
@@ -67,7 +68,6 @@ from course_lib.kit.widgets import explore
 
 plots.use_style()
 FAST = os.environ.get("COURSE_FAST", "0") not in ("", "0")  # smaller numbers of repetitions, for a quick look
-double = {"dtype": torch.float64}
 print(f"torch {torch.__version__} on {device}")
 
 # %% [markdown]
@@ -179,6 +179,13 @@ with check("heteroscedastic_nll"):
         "Where every residual equals its sigma, the two terms balance. Is one of them missing?",
         atol=1e-6,
     )
+    sure = torch.full((3,), -12.0)
+    expect_close(
+        heteroscedastic_nll(torch.zeros(3), sure, 2 * sure.exp()),
+        2 - 12 + 0.5 * math.log(2 * math.pi),
+        "A sigma of e^-12 is a sigma like any other: add nothing to it.",
+        rtol=1e-4,
+    )
 
 # %% [markdown]
 # Your loss at work: the mean and $\log\sigma$ are both linear in $(1, x)$, and L-BFGS (an optimiser of the next
@@ -237,7 +244,7 @@ from course_lib.bias_variance import fit_degree
 
 # %% check="fit_degree"
 with check("fit_degree"):
-    x = torch.linspace(-2, 3, 30, dtype=torch.float64)
+    x = torch.linspace(3, -2, 30, dtype=torch.float64)
     cubic = fit_degree(x, 1 - 2 * x + x**3, 3)
     assert callable(cubic), f"Return a function that predicts; found {type(cubic).__name__}."
     expect_close(cubic(x), 1 - 2 * x + x**3, "A cubic is fitted without error by degree 3. Is the constant there?")
@@ -302,16 +309,19 @@ from course_lib.bias_variance import bias_variance
 # %% check="bias_variance"
 with check("bias_variance"):
     levels = iter([1.0, 2.0, 6.0])
-    calls = []
+    calls, fits = [], []
 
     def next_level():
         calls.append(1)
         return torch.zeros(2), torch.full((2,), next(levels))
 
-    parts = bias_variance(
-        next_level, lambda x, y: lambda new: y.mean() + 0 * new, torch.zeros(4), lambda x: 5 + 0 * x, 3
-    )
+    def fit_level(x, y):
+        fits.append(1)
+        return lambda new: y.mean() + 0 * new
+
+    parts = bias_variance(next_level, fit_level, torch.zeros(4), lambda x: 5 + 0 * x, 3)
     assert len(calls) == 3, f"One new data set for each model: make_data was called {len(calls)} times for 3."
+    assert len(fits) == 3, f"One fit for each data set, and none of all together; fit was called {len(fits)} times."
     assert len(parts) == 3, "Three results: variance, squared bias, total."
     variance, bias2, total = parts
     expect_shape(variance, (4,), "One number for each point of x_grid: mean over the models (dim=0), not over all.")
@@ -472,6 +482,9 @@ with check("map_loss"):
         1.25,
         "The whole loss is divided by N = 4. Divided by N only in the first part, the prior would count N times.",
     )
+    likelihoods.requires_grad_()
+    map_loss(likelihoods, prior).backward()
+    expect_close(likelihoods.grad, [-1.0] * 4, "Each log-likelihood has the gradient -1: do not detach anything.")
 
 # %% exercise="coin_map" points=1 minutes=6 difficulty=1 lecture="L03.05"
 from course_lib.bias_variance import coin_map
@@ -756,6 +769,10 @@ with check("logreg_l2"):
         theta,
         "The penalty lam ||theta||^2 has the gradient 2 lam theta, times the learning rate like all the rest.",
     )
+    two_points = torch.tensor([[1.0], [-1.0]]), torch.tensor([1, 0])
+    assert logreg_l2(*two_points, 0.0, 0.1, 1000) > 2 * logreg_l2(*two_points, 0.0, 0.1, 10), (
+        "All `steps` steps are made, also when every point is on its side already: theta goes on growing."
+    )
 
 # %% [markdown]
 # Is penalty the same as decay? With plain gradient descent to the last digit; with Adam not.
@@ -833,6 +850,8 @@ with check("soft_threshold"):
         "What is larger than the threshold moves towards 0 by it (not: stays); what is smaller becomes 0.",
     )
     expect_close(soft_threshold(z, 0.0), z, "A threshold of 0 changes nothing.")
+    expect_shape(soft_threshold(torch.zeros(2, 3), 1.0), (2, 3), "Any shape in, the same shape out.")
+    expect_close(z[0], -3.0, "The caller's numbers have changed: do not work in place.")
 
 # %% [markdown]
 # The lasso needs it for many parameters at once. *ISTA* (iterative shrinkage-thresholding) takes a gradient step of the
@@ -1000,6 +1019,9 @@ with check("GuardedTestSet"):
     assert words is not None, "A second evaluation raises SecondLook."
     assert "0.250" in words, f"The refusal names the first score with three decimals; it says: {words}"
     assert not calls, "Refuse before the predictor sees the inputs again."
+    assert not GuardedTestSet(torch.zeros(2), torch.zeros(2)).used, (
+        "A new object starts unused: keep the score in self."
+    )
 
 # %% [markdown]
 # ### What to do next
@@ -1030,6 +1052,10 @@ with check("diagnose"):
     )
     assert diagnose(0.5, 5.0, target=0.2, gap=0.2) == "underfit", "If both hold, underfitting comes first."
     assert diagnose(100.0, 110.0, target=200.0, gap=0.2) == "ok", "The gap is relative: 110 is 10 % more than 100."
+    assert diagnose(0.5, 0.75, target=0.5, gap=0.5) == "ok", "The limits themselves are allowed: use >, not >=."
+    assert diagnose(0.0, 0.1, target=0.2, gap=0.2) == "overfit", (
+        "A training loss of 0 is possible: do not divide by it."
+    )
 
 # %% exercise="select_lambda" points=2 minutes=12 difficulty=2 lecture="L03.11"
 from course_lib.bias_variance import select_lambda
@@ -1097,21 +1123,32 @@ with check("log_curves"):
     torch.nn.init.zeros_(model.weight)
     point, other = (torch.ones(1, 1), torch.ones(1, 1)), (torch.ones(1, 1), torch.zeros(1, 1))
     sgd = torch.optim.SGD(model.parameters(), lr=0.25)
-    history = log_curves(model, torch.nn.functional.mse_loss, sgd, [point] * 5, point, other, every=2)
+    history = log_curves(model, torch.nn.functional.mse_loss, sgd, [point] * 6, point, other, every=2)
     assert set(history) == {"step", "train", "validation"}, (
         f"The keys are step, train, validation; found {set(history)}."
     )
-    assert history["step"] == [0, 2, 4], f"Five steps, measured every 2: at 0, 2 and 4; found {history['step']}."
+    assert history["step"] == [0, 2, 4, 6], f"Six steps, measured every 2: at 0, 2, 4 and 6; found {history['step']}."
     expect_close(
-        history["train"], [1.0, 0.0625, 0.25**4], "The training loss AFTER that many steps; the first before any."
+        history["train"],
+        [1.0, 0.25**2, 0.25**4, 0.25**6],
+        "The training loss AFTER that many steps; the first before any.",
     )
-    expect_close(history["validation"], [0.0, 0.5625, (15 / 16) ** 2], "The validation loss at the same moments.")
+    expect_close(
+        history["validation"],
+        [0.0, (3 / 4) ** 2, (15 / 16) ** 2, (63 / 64) ** 2],
+        "The validation loss at the same moments.",
+    )
     noisy = torch.nn.Sequential(torch.nn.Linear(4, 64), torch.nn.Dropout(0.5), torch.nn.Linear(64, 1))
     x = torch.randn(30, 4)
+    modes = []
+    noisy.register_forward_pre_hook(lambda module, inputs: modes.append(module.training))
     frozen = torch.optim.SGD(noisy.parameters(), lr=0.0)
     levels = log_curves(noisy, torch.nn.functional.mse_loss, frozen, [(x, x[:, :1])] * 3, (x, x[:, :1]), (x, x[:, :1]))
     assert max(levels["validation"]) == min(levels["validation"]), (
         "Nothing was learned (learning rate 0), but the loss changes: dropout is on. Measure in evaluation mode."
+    )
+    assert modes.count(True) == 3, (
+        f"Three steps in training mode were expected, found {modes.count(True)}: go back to it after each measurement."
     )
 
 # %%

@@ -621,7 +621,7 @@ import numpy as np
 def ridge(features, targets, lam):
     f, y = np.asarray(features, dtype=float), np.asarray(targets, dtype=float)
     if lam == 0:
-        return np.linalg.lstsq(f, y, rcond=None)[0]
+        return torch.as_tensor(np.linalg.lstsq(f, y, rcond=None)[0])
     return torch.as_tensor(f.T @ np.linalg.solve(f @ f.T + lam * np.identity(len(f)), y))
 
 # ---- fit_ridge
