@@ -7,6 +7,7 @@ types as a person would.
 from __future__ import annotations
 
 import contextlib
+import re
 import json
 import shutil
 import time
@@ -80,7 +81,7 @@ def move_slider(page: NotebookPage, output: Locator) -> None:
     picture.wait_for()
     address, before = picture.get_attribute("src"), picture.screenshot()
     output.locator(".noUi-handle").first.focus()
-    for key in ["ArrowRight"] * 5 + ["ArrowLeft"] * 8:  # one of both ways is open, wherever the slider begins
+    for key in ["ArrowRight"] * 7 + ["ArrowLeft"] * 2:  # ends elsewhere, at whichever end the slider begins
         page.page.keyboard.press(key)
     expect(picture).not_to_have_attribute("src", address or "")
     deadline = time.monotonic() + PATIENCE / 1000
@@ -97,7 +98,8 @@ def test_a_check_fails_and_then_passes(built: Built, opened: NotebookPage, lab: 
 
     expect(opened.run(check)).to_contain_text(f"{exercise.name}: there is no")
     opened.run(exercise.grade_id)
-    expect(opened.run(check)).to_contain_text(f"{exercise.name}: not done yet")
+    # of a class, the first method that is missing is named: "Standardizer: fit is not done yet"
+    expect(opened.run(check)).to_contain_text(re.compile(rf"{exercise.name}: (\w+ is )?not done yet"))
     assert opened.error(check) == "NotDoneYet"
     assert not progress.exists()
 
