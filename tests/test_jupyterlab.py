@@ -7,8 +7,8 @@ types as a person would.
 from __future__ import annotations
 
 import contextlib
-import re
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
