@@ -61,6 +61,8 @@ def main() -> None:
         say({"ready": examiner.zygote.level})
         for line in sys.stdin:
             record = grade_job(examiner, assignment, job_from_json(line))
+            if not examiner.zygote.alive():  # the machine has ended it: the driver tries again in another lane
+                sys.exit("the sandbox of this judge process has ended")
             say({"record": record.to_json()})
 
     try:

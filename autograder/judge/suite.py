@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from _pytest.runner import runtestprotocol  # what pytest's own plugins for repeated runs use; there is no public name
 
+from autograder.judge import received
 from autograder.judge.handles import Student
 from autograder.judge.problems import GraderFault, StudentProblem
 from autograder.judge.session import GradingSession, Stage
@@ -133,8 +134,9 @@ def _run_item(item: pytest.Item, neighbour: pytest.Item | None, stage: Stage, se
     if problem is None:
         result.status, result.score = "passed", result.max_score
         return Outcome(result, reports)
-    result.status, result.message, fault = _verdict(phase, problem)
-    return Outcome(result, reports, fault)
+    result.status, message, fault = _verdict(phase, problem)
+    result.message = received.words(message)
+    return Outcome(result, reports, received.words(fault, 500))
 
 
 def _parameters(item: pytest.Function) -> dict[str, Any]:

@@ -254,6 +254,10 @@ class Zygote:
             raise SandboxFault(f"no sandbox was made: {header['fault']}")
         return Sandbox(channel, bool(header.get("namespaces")), max_result_mb)
 
+    def alive(self) -> bool:
+        """Whether the zygote can make further sandboxes."""
+        return self.process.poll() is None
+
     def close(self) -> None:
         """End the zygote and whatever it has forked, and remove its folder."""
         if hasattr(self, "control"):
