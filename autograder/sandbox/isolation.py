@@ -37,11 +37,14 @@ def why_no_bubblewrap() -> str | None:
         return "bubblewrap needs Linux"
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed (Debian and Ubuntu: apt-get install bubblewrap; conda: bubblewrap)"
-    probe = [*_namespace_arguments(), "--ro-bind", "/usr", "/usr", *_system_links(), "/usr/bin/true"]
+    # Each submission gets namespaces of its own inside bubblewrap's: a machine may allow the outer ones alone.
+    inner = ["/usr/bin/unshare", "--user", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "/usr/bin/true"]
+    program = inner if Path(inner[0]).exists() else inner[-1:]
+    probe = [*_namespace_arguments(), "--ro-bind", "/usr", "/usr", *_system_links(), "--proc", "/proc", *program]
     result = subprocess.run(["bwrap", *probe], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
-        return f"bubblewrap is installed but cannot make namespaces here ({reason})"
+        return f"bubblewrap is installed but cannot make namespaces here ({reason}); see docs/security.md"
     return None
 
 
