@@ -60,7 +60,7 @@ def run(prepared: Prepared, folder: Path, *students: str, workers: int = 2) -> d
 def failing_lanes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     monkeypatch.setattr(schedule, "LANE", (str(FAILING),))
     yield tmp_path
-    assert not [p for p in psutil.Process().children(recursive=True) if FAILING.name in " ".join(p.cmdline())]
+    assert not [p for p in psutil.Process().children(recursive=True) if FAILING.name in command_of(p)]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -109,7 +109,7 @@ def test_the_secret_stands_on_no_command_line(prepared: Prepared, failing_lanes:
     jobs = [Job("a", {"mini": None}), Job("slow", {"mini": None})]
     grading = schedule.grade_all(prepared, failing_lanes, jobs, mini_class.SECRET, "bubblewrap", 2)
     next(grading)
-    lines = [" ".join(p.cmdline()) for p in psutil.Process().children(recursive=True)]
+    lines = [command_of(p) for p in psutil.Process().children(recursive=True)]
     grading.close()
     assert any(FAILING.name in line for line in lines)
     assert not any(mini_class.SECRET.secret.hex() in line for line in lines)
@@ -134,6 +134,14 @@ def course(submitted: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     ]  # fmt: skip
     environment = dict(os.environ, COURSE_SECRET="a secret of the tests", OMP_NUM_THREADS="1", COLUMNS="200")
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def command_of(process: psutil.Process) -> str:
+    """The command line of a process; empty for one that has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -208,7 +216,7 @@ def test_a_judge_or_a_sandbox_that_is_killed_loses_nothing(victim: str, needs_bu
     hand_in(submitted, "a", "b", "c", slow=1.0)
     grading = course(submitted, out, "--workers", "1")
     wait_for(lambda: list(out.glob("*/*.record.json")) or grading.poll() is not None, "a first record")
-    victims = [p for p in family(grading.pid) if victim in " ".join(p.cmdline())]
+    victims = [p for p in family(grading.pid) if victim in command_of(p)]
     assert victims
     victims[0].kill()
     said = grading.communicate(timeout=PATIENCE)[1]
