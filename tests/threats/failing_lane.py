@@ -6,43 +6,47 @@ import sys
 import time
 from pathlib import Path
 
-SETTINGS = json.loads(sys.stdin.readline())
-MEMORY = Path(SETTINGS["folder"])
-
 
 def say(text: str) -> None:
     os.write(1, text.encode())
 
 
-def first_time(name: str) -> bool:
-    mark = MEMORY / f"seen-{name}"
+def first_time(memory: Path, name: str) -> bool:
+    mark = memory / f"seen-{name}"
     seen = mark.exists()
     mark.touch()
     return not seen
 
 
-if (MEMORY / "no-start").exists():
-    os._exit(1)
-if (MEMORY / "refuse").exists():
-    say(json.dumps({"refused": "this machine offers less isolation"}) + "\n")
-    time.sleep(60)
-say(json.dumps({"ready": "bubblewrap"}) + "\n")
-for line in sys.stdin:
-    job = json.loads(line)
-    student = job["student"]
-    record = {"schema": 1, "student": student, "assignment": "01_mini", "points": 14.0, "score": 11.0, "notebooks": []}
-    answer = json.dumps({"record": json.dumps(record)}) + "\n"
-    if student.startswith("poison") or (student.startswith("once") and first_time(student)):
-        os._exit(9)
-    if student.startswith("half") and first_time(student):
-        say(answer[:20])
-        os._exit(9)
-    if student.startswith("garbage") and first_time(student):
-        say("\x00\xff not json\n" * 3)
-        os._exit(9)
-    if student.startswith("after"):
+def main() -> None:
+    memory = Path(json.loads(sys.stdin.readline())["folder"])
+    if (memory / "no-start").exists():
+        os._exit(1)
+    if (memory / "refuse").exists():
+        say(json.dumps({"refused": "this machine offers less isolation"}) + "\n")
+        time.sleep(60)
+    say(json.dumps({"ready": "bubblewrap"}) + "\n")
+    for line in sys.stdin:
+        job = json.loads(line)
+        student = job["student"]
+        record = {"schema": 1, "student": student, "assignment": "01_mini", "points": 14.0, "score": 11.0}
+        record["notebooks"] = []
+        answer = json.dumps({"record": json.dumps(record)}) + "\n"
+        if student.startswith("poison") or (student.startswith("once") and first_time(memory, student)):
+            os._exit(9)
+        if student.startswith("half") and first_time(memory, student):
+            say(answer[:20])
+            os._exit(9)
+        if student.startswith("garbage") and first_time(memory, student):
+            say("\x00\xff not json\n" * 3)
+            os._exit(9)
+        if student.startswith("after"):
+            say(answer)
+            os._exit(9)
+        if student.startswith("slow"):
+            time.sleep(600)
         say(answer)
-        os._exit(9)
-    if student.startswith("slow"):
-        time.sleep(600)
-    say(answer)
+
+
+if __name__ == "__main__":  # pytest imports every file here for its doctests
+    main()
