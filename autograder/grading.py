@@ -107,12 +107,15 @@ class Examiner:
         result.seconds = round(time.perf_counter() - started, 3)
         return result
 
-    def grade_one(self, notebook: Notebook, submission: Submission, name: str, student: str) -> ExerciseResult:
+    def grade_one(
+        self, notebook: Notebook, submission: Submission, name: str, student: str, limits: Limits | None = None
+    ) -> ExerciseResult:
         """Grade one exercise or quiz of a submission; those before it stand there as the reference."""
         manifest = self.manifests[notebook.name]
         cell = next(c for c in manifest.cells if c.name == name and c.kind in ("exercise", "quiz"))
         scratch = NotebookResult(notebook.name, notebook.title, "graded", cell.points, 0.0)
-        with GradingSession(self.zygote, manifest, submission, notebook.limits, self.seeds, student) as session:
+        limits = limits or notebook.limits
+        with GradingSession(self.zygote, manifest, submission, limits, self.seeds, student) as session:
             session.skip_to(cell)
             return self._judge(notebook, cell, session, submission, scratch)
 

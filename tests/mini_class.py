@@ -108,13 +108,14 @@ def limits(**changed: float) -> Limits:
 
 
 @contextlib.contextmanager
-def open_examiner(level: str = "bubblewrap") -> Iterator[Examiner]:
-    """An examiner of the mini course with a warm zygote.
+def open_examiner(level: str = "bubblewrap", course: Curriculum | None = None) -> Iterator[Examiner]:
+    """An examiner of the first assignment of the mini course, or of another one, with a warm zygote.
 
     The hidden tests live in a pytest session of their own, which has to last: it waits in a thread meanwhile.
     """
     with tempfile.TemporaryDirectory(prefix="mini-") as folder:
-        prepared = prepare(curriculum(), assignment(), Path(folder))
+        course = course or curriculum()
+        prepared = prepare(course, course.assignments[0], Path(folder))
         answers: queue.Queue[Examiner | BaseException] = queue.Queue()
         done = threading.Event()
 

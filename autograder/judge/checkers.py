@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from autograder.judge import measurements
 from autograder.judge.handles import Handle
 from autograder.judge.problems import Mistake
 
@@ -250,6 +251,7 @@ def assert_true(condition: Any, message: str) -> None:
 def assert_at_least(actual: Any, bound: float, what: str = "the result", hint: str = "") -> None:
     """A number reaches a bound that students are told."""
     value = float(as_array(actual, what).reshape(-1)[0]) if np.size(as_array(actual, what)) == 1 else math.nan
+    measurements.note(what, value, at_least=bound)
     if not value >= bound:
         raise Mistake(
             f"{_capital(what)} is {value:.4g}; at least {bound:.4g} was expected." + (f" {hint}" if hint else "")
@@ -259,6 +261,7 @@ def assert_at_least(actual: Any, bound: float, what: str = "the result", hint: s
 def assert_at_most(actual: Any, bound: float, what: str = "the result", hint: str = "") -> None:
     """A number stays below a bound that students are told."""
     value = float(as_array(actual, what).reshape(-1)[0]) if np.size(as_array(actual, what)) == 1 else math.nan
+    measurements.note(what, value, at_most=bound)
     if not value <= bound:
         raise Mistake(
             f"{_capital(what)} is {value:.4g}; at most {bound:.4g} was expected." + (f" {hint}" if hint else "")

@@ -31,6 +31,14 @@ TEXT_LIMIT = 4_000  # characters of an error message
 ITEMS_LIMIT = 100_000  # items that an iterator may hand to the judge
 _autograd_grad = torch.autograd.grad
 
+
+def _lend(*args: Any) -> Any:
+    """An environment of the judge's (`autograder.sandbox.environments`, which only some notebooks need)."""
+    from autograder.sandbox import environments
+
+    return environments.lend(*args)
+
+
 BUILTINS: dict[str, Callable[..., Any]] = {
     "getattr": getattr,
     "setattr": setattr,
@@ -44,6 +52,7 @@ BUILTINS: dict[str, Callable[..., Any]] = {
     "identity": lambda obj: obj,
     "is": lambda a, b: a is b,
     "shares_memory": lambda a, b: a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr(),
+    "lend": _lend,
 }
 
 
