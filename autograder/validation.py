@@ -2,7 +2,7 @@
 
 For every notebook: the solution gets full marks on many seeds, the untouched release gets zero with kind messages,
 every named misconception is rejected by the test that names it (and by the message it promises), every alternative
-solution gets full marks.
+solution gets full marks. What depends on luck is tried on as many seeds as the solution.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from autograder.errors import CourseError
 from autograder.grading import Examiner
 from autograder.intake import Submission
 from autograder.judge.seeds import SeedSource
-from autograder.record import ExerciseResult, NotebookResult
+from autograder.record import ExerciseResult
 
 Complain = Callable[[str], None]
+SEEDS_FOR_ONE_ESCAPE = 50  # a stochastic misconception may be accepted on one seed in so many
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Example:
     source: str
     rejected_by: tuple[str, ...] = ()
     says: str = ""
+    stochastic: bool = False  # its fate depends on luck: tried on every seed
 
 
 @dataclass
@@ -56,6 +58,22 @@ class Report:
     exercises: int = 0
     findings: list[Finding] = field(default_factory=list)
     caught_by: dict[str, list[str]] = field(default_factory=dict)  # misconception -> tests that failed
+    counts: dict[str, Count] = field(default_factory=dict)  # "exercise" or "exercise/example" -> what became of it
+
+
+@dataclass
+class Count:
+    """How often an answer that was graded on several seeds got what it deserves."""
+
+    verdict: str  # "full marks" or "rejected"
+    tried: int = 0
+    right: int = 0
+    needed: int = 0
+
+    @property
+    def enough(self) -> bool:
+        """Whether that was often enough."""
+        return self.right >= self.needed
 
 
 def read_examples(path: Path) -> list[Example]:
@@ -84,8 +102,15 @@ def read_examples(path: Path) -> list[Example]:
         if wrong and not tests:
             raise CourseError(f"{path.name}, {exercise}/{name}: say which test must reject it with rejected_by=")
         source = re.sub(r"(\n#[^\n]*)+\s*\Z", "\n", cell.source)  # headings of the file between two examples
-        examples.append(Example(exercise, name, wrong, source, tests, str(meta.get("says", ""))))
+        stochastic = _is_yes(meta.get("stochastic", "no"), f"{path.name}, {exercise}/{name}")
+        examples.append(Example(exercise, name, wrong, source, tests, str(meta.get("says", "")), stochastic))
     return examples
+
+
+def _is_yes(value: object, where: str) -> bool:
+    if str(value).lower() not in ("yes", "no"):
+        raise CourseError(f'{where}: stochastic is "yes" or "no", found {value!r}')
+    return str(value).lower() == "yes"
 
 
 def solved_submission(manifest: Manifest, **replaced: str) -> Submission:
@@ -106,8 +131,8 @@ def validate(examiner: Examiner, notebook: Notebook, seeds: int = 3, only: str =
 
     Args:
         examiner: with the suite of this notebook.
-        seeds: how many draws of hidden inputs the solution must pass.
-        only: restrict misconceptions and alternatives to this exercise.
+        seeds: how many draws of hidden inputs the solution must pass, and every answer that is marked as stochastic.
+        only: look at this exercise alone.
     """
     manifest = examiner.manifests[notebook.name]
     report = Report(notebook.name)
@@ -123,12 +148,24 @@ def validate(examiner: Examiner, notebook: Notebook, seeds: int = 3, only: str =
     for name in examiner.suite.exercises(notebook.name):
         if all(cell.name != name for cell in graded):
             complain(f"the hidden suite judges {name!r}, which is not in the notebook")
+    if only and all(cell.name != only for cell in graded):
+        raise CourseError(f"{notebook.name} has no exercise {only!r}; it has {', '.join(c.name for c in graded)}")
     for number in range(seeds):
-        examiner.seeds = SeedSource(f"validation {number}".encode())
-        result = examiner.grade_submission(notebook, solved_submission(manifest), f"reference-{number}")
+        examiner.seeds = _seeds(number)
+        student = f"reference-{number}"
+        if only:
+            entries = [examiner.grade_one(notebook, solved_submission(manifest), only, student)]
+        else:
+            entries = examiner.grade_submission(notebook, solved_submission(manifest), student).exercises
         report.seeds += 1
-        for entry in _not_perfect(result):
-            complain(f"the solution of {entry.name} does not get full marks with seed {number}: {_why(entry)}")
+        for entry in entries:
+            if entry.kind == "answer":
+                continue
+            count = report.counts.setdefault(entry.name, Count("full marks", needed=seeds))
+            count.tried += 1
+            count.right += entry.status == "passed"
+            if entry.status != "passed":
+                complain(f"the solution of {entry.name} does not get full marks with seed {number}: {_why(entry)}")
         yield f"solution, seed {number}", report
     _check_release(examiner, notebook, manifest, complain)
     yield "untouched release", report
@@ -140,12 +177,12 @@ def validate(examiner: Examiner, notebook: Notebook, seeds: int = 3, only: str =
         if all(cell.name != example.exercise for cell in graded):
             complain(f"{example.exercise}/{example.name}: no such exercise in the notebook")
             continue
-        _try_example(examiner, notebook, manifest, example, report, complain)
+        _try_example(examiner, notebook, manifest, example, report, seeds, complain)
         yield f"{example.exercise}/{example.name}", report
 
 
-def _not_perfect(result: NotebookResult) -> list[ExerciseResult]:
-    return [e for e in result.exercises if e.kind != "answer" and e.status != "passed"]
+def _seeds(number: int) -> SeedSource:
+    return SeedSource(f"validation {number}".encode())
 
 
 def _why(entry: ExerciseResult) -> str:
@@ -175,31 +212,61 @@ def _check_counts(examples: list[Example], graded: list[ManifestCell], complain:
 
 
 def _try_example(
-    examiner: Examiner, notebook: Notebook, manifest: Manifest, example: Example, report: Report, complain: Complain
+    examiner: Examiner,
+    notebook: Notebook,
+    manifest: Manifest,
+    example: Example,
+    report: Report,
+    seeds: int,
+    complain: Complain,
 ) -> None:
     label = f"{example.exercise}/{example.name}"
     submission = solved_submission(manifest, **{example.exercise: example.source})
-    # Only this exercise is judged: earlier ones stand there as the reference in any case.
-    entry = examiner.grade_one(notebook, submission, example.exercise, "validation")
+    report.wrong += example.wrong
+    report.right += not example.wrong
+    tries = seeds if example.stochastic else 1
+    count = Count("rejected" if example.wrong else "full marks", needed=tries)
+    if example.wrong:
+        count.needed -= tries // SEEDS_FOR_ONE_ESCAPE
+    misjudged: list[str] = []
+    for number in range(tries):
+        if example.stochastic:
+            examiner.seeds = _seeds(number)
+        # Only this exercise is judged: earlier ones stand there as the reference in any case.
+        entry = examiner.grade_one(notebook, submission, example.exercise, "validation")
+        if example.wrong:
+            failed = {t.name for t in entry.tests if t.status != "passed"}
+            report.caught_by[label] = sorted({*report.caught_by.get(label, []), *failed})
+        complaints = list(_complaints(example, entry))
+        count.tried += 1
+        count.right += not complaints
+        where = f" (seed {number})" if example.stochastic else ""
+        misjudged += [f"{label}: {complaint}{where}" for complaint in complaints]
+    if example.stochastic:
+        report.counts[label] = count
+    if not count.enough:
+        for complaint in misjudged:
+            complain(complaint)
+
+
+def _complaints(example: Example, entry: ExerciseResult) -> Iterator[str]:
+    """What is wrong with the verdict on an example; nothing if it is right."""
     failed = {t.name: t for t in entry.tests if t.status != "passed"}
     if not example.wrong:
-        report.right += 1
         if entry.status != "passed":
-            complain(f"{label}: a right answer does not get full marks: {_why(entry)} {entry.message}")
+            yield f"a right answer does not get full marks: {_why(entry)} {entry.message}"
         return
-    report.wrong += 1
-    report.caught_by[label] = sorted(failed)
     for wanted in example.rejected_by:
         if wanted == "forbidden":
             if entry.status != "forbidden" or entry.score:
-                complain(f"{label}: the forbidden call was not noticed (status {entry.status}, {entry.score:g} points)")
+                yield f"the forbidden call was not noticed (status {entry.status}, {entry.score:g} points)"
         elif wanted in ("error", "timeout", "crashed", "memory"):
             if entry.status != wanted:
-                complain(f"{label}: status {wanted} was expected, found {entry.status}")
+                yield f"status {wanted} was expected, found {entry.status}"
         elif wanted not in {t.name.split("[")[0] for t in failed.values()} | set(failed):
             known = any(t.name.split("[")[0] == wanted for t in entry.tests)
             verdict = "accepts it" if known else "is not a test of this exercise"
-            complain(f"{label}: {wanted} {verdict}; failed: {sorted(failed)}")
+            yield f"{wanted} {verdict}; failed: {sorted(failed)}"
     said = " ".join([entry.message, *(f"{t.title} {t.message} {t.hint}" for t in failed.values())])
     if example.says and example.says.lower() not in said.lower():
-        complain(f"{label}: no message says {example.says!r}; they say: {said[:300]}")
+        yield f"no message says {example.says!r}; they say: {said[:300]}"

@@ -19,6 +19,7 @@ COMMANDS = {
     "similarity": ("similarity", "Show submissions that are alike, side by side."),
     "export": ("export", "Write grades as CSV, for Canvas or for Gradescope."),
     "validate": ("validate", "Try the graders: solutions, releases, misconceptions, alternatives."),
+    "calibrate": ("calibrate", "Measure what solutions and mistakes reach where a hidden test has a bound."),
     "demo": ("demo", "Release, hand in, grade and report a small invented class."),
 }
 
