@@ -134,7 +134,8 @@ class Student:
     def remote(self, function: Callable[..., Any]) -> Handle:
         """Send the source of a top-level function of the test to the worker and return a handle to it there."""
         self.run(inspect.getsource(function))
-        return self.__getattr__(function.__name__)
+        handle: Handle = self.builtin("identity", _Node({"k": "global", "name": function.__name__}))
+        return handle
 
     def seed(self, number: int) -> None:
         """Seed torch, NumPy and `random` in the worker."""
