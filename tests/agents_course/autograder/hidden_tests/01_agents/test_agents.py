@@ -26,15 +26,18 @@ def test_collect_keeps_what_happened(student, rng):
         assert_close(found[name][truth.valid], getattr(truth, name)[truth.valid], what=f"`{name}`")
 
 
+def _one_by_one(estimate, logits, states, actions, rewards):
+    """Runs in the worker: one call of the judge in place of hundreds."""
+    return torch.stack([estimate(logits, *row) for row in zip(states, actions, rewards, strict=True)])
+
+
 @exercise("policy_gradient", weight=2)
 def test_policy_gradient_is_unbiased(student, rng):
     """Over all trajectories, weighted with their probabilities, the estimates add up to the gradient."""
     mdp = TinyMDP.draw(rng)
     logits = torch.from_numpy(rng.normal(size=(mdp.states, mdp.actions)))
     every = mdp.trajectories()
-    estimates = torch.stack(
-        [student.policy_gradient(logits, *row) for row in zip(every.states, every.actions, every.rewards, strict=True)]
-    )
+    estimates = student.remote(_one_by_one)(student.policy_gradient, logits, every.states, every.actions, every.rewards)
     assert_unbiased(estimates, mdp.probabilities(every, logits), mdp.gradient(logits))
 
 
@@ -49,9 +52,7 @@ def test_policy_gradient_looks_ahead_only(student, rng):
     best = torch.zeros(len(every), *logits.shape, dtype=torch.float64)
     for step in range(mdp.horizon):
         best[torch.arange(len(every)), every.states[:, step]] += onehot[:, step] * to_go[:, step, None]
-    estimates = torch.stack(
-        [student.policy_gradient(logits, *row) for row in zip(every.states, every.actions, every.rewards, strict=True)]
-    )
+    estimates = student.remote(_one_by_one)(student.policy_gradient, logits, every.states, every.actions, every.rewards)
     assert_less_variance(estimates, best, mdp.probabilities(every, logits), factor=1.001)
 
 
