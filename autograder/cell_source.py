@@ -1,19 +1,29 @@
-"""Reading the source of a student's cell as Python, whatever it holds."""
+"""Reading the source of a student's cell as Python, whatever it holds.
+
+Several parts of the grader read the same cell; the tree is made once and shared, so nobody may change it.
+"""
 
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import warnings
 
 _MAGIC = re.compile(r"^([ \t]*)([%!?].*)$", flags=re.MULTILINE)
 
 
-def parse_cell(source: str) -> ast.Module | None:
-    """Parse a cell, with magics and shell lines read as `pass`; None where it is not Python all the same."""
+@functools.lru_cache(maxsize=512)
+def parse_python(source: str) -> ast.Module | None:
+    """Parse Python; None where it is not."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a student's "\\d", which nobody here can change
-            return ast.parse(_MAGIC.sub(r"\1pass", source))
+            return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def parse_cell(source: str) -> ast.Module | None:
+    """Parse a cell, with magics and shell lines read as `pass`; None where it is not Python all the same."""
+    return parse_python(_MAGIC.sub(r"\1pass", source))

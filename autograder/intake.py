@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import codecs
+import functools
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -61,8 +62,14 @@ def is_untouched(source: str, cell: ManifestCell) -> bool:
 
 
 def _same_code(one: str, other: str) -> bool:
-    trees = parse_cell(one), parse_cell(other)
-    return trees[0] is not None and trees[1] is not None and ast.dump(trees[0]) == ast.dump(trees[1])
+    return _code_of(one) is not None and _code_of(one) == _code_of(other)
+
+
+@functools.lru_cache(maxsize=512)
+def _code_of(source: str) -> str | None:
+    """A cell without its comments and layout; None where it is not Python."""
+    tree = parse_cell(source)
+    return None if tree is None else ast.dump(tree)
 
 
 def read_submission(path: Path, manifest: Manifest) -> Submission:

@@ -12,7 +12,7 @@ import functools
 
 from autograder.cell_source import parse_cell
 
-_DISGUISES = {
+DISGUISES = {
     "eval", "exec", "compile", "__import__", "importlib", "ctypes", "gc", "inspect", "globals", "vars", "builtins",
     "__builtins__", "__globals__", "__subclasses__", "__getattribute__", "__dict__", "__closure__", "modules", "_C",
     "_VF", "ops", "_jit_internal", "_refs", "_decomp", "_meta_registrations", "cffi", "runpy", "pkgutil",
@@ -22,12 +22,12 @@ _DISGUISES = {
 # Of these the bare name is a word that students use, and so is `self.code` or `re.compile`: only the attribute of a
 # module that leads round the guards is meant.
 _ONLY_AS_ATTRIBUTE = {"ops", "modules", "code", "library", "jit", "_C", "inductor"}
-_ORDINARY_WORDS = _ONLY_AS_ATTRIBUTE | {"compile", "inspect", "gc", "compile_command"}
-_INNER = {
+ORDINARY_WORDS = _ONLY_AS_ATTRIBUTE | {"compile", "inspect", "gc", "compile_command"}
+INNER_ATTRIBUTES = {
     "__class__", "__code__", "__defaults__", "__kwdefaults__", "__wrapped__", "__self__", "__func__", "__bases__",
     "__mro__", "mro", "tb_frame", "f_locals",
 }  # fmt: skip
-_FOR_EVERYBODY = {  # calls that change how other code works
+CALLS_FOR_EVERYBODY = {  # calls that change how other code works
     "set_default_dtype", "set_default_device", "set_default_tensor_type", "set_grad_enabled", "set_flush_denormal",
     "use_deterministic_algorithms", "setrecursionlimit", "setitimer", "alarm", "signal", "settrace", "setprofile",
     "chdir", "_exit",
@@ -69,15 +69,15 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
                 if (
                     alias.name in finals
                     or node.module.startswith(_MODULES_THAT_REPEAT)
-                    or alias.name in _DISGUISES
-                    or node.module.split(".")[0] in _DISGUISES
+                    or alias.name in DISGUISES
+                    or node.module.split(".")[0] in DISGUISES
                 ):
                     found.append(f"from {node.module} import {alias.name}")
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 imported[alias.asname or alias.name.split(".")[0]] = alias.name
                 parts = set(alias.name.split("."))
-                if alias.name.startswith(_MODULES_THAT_REPEAT) or parts & _DISGUISES:
+                if alias.name.startswith(_MODULES_THAT_REPEAT) or parts & DISGUISES:
                     found.append(f"import {alias.name}")
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
@@ -86,16 +86,16 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
             if node.attr in finals and root not in ("self", "cls", "") and root not in own_names - imported.keys():
                 if node.attr not in methods or root in imported.keys() | _LEADING_MODULES:
                     found.append(dotted)
-            elif node.attr in _DISGUISES and (
-                node.attr not in _ORDINARY_WORDS or imported.get(root, root).split(".")[0] in _LEADING_MODULES
+            elif node.attr in DISGUISES and (
+                node.attr not in ORDINARY_WORDS or imported.get(root, root).split(".")[0] in _LEADING_MODULES
             ):
                 found.append(dotted or f".{node.attr}")
-        elif isinstance(node, ast.Name) and node.id in _DISGUISES - _ONLY_AS_ATTRIBUTE:
+        elif isinstance(node, ast.Name) and node.id in DISGUISES - _ONLY_AS_ATTRIBUTE:
             found.append(node.id)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
             name = node.args[1] if len(node.args) > 1 else None
             if not (
-                isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value not in finals | _DISGUISES
+                isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value not in finals | DISGUISES
             ):
                 found.append("getattr with a name that is not allowed here")
     return list(dict.fromkeys(found))
@@ -140,15 +140,15 @@ def _signals(source: str) -> tuple[bool, frozenset[str]]:
             named = {alias.name for alias in node.names} | {getattr(node, "module", None) or ""}
             parts = {part for name in named for part in name.split(".")}
             names |= parts
-            tampers |= bool(parts & (_DISGUISES | {"autograder"}))
+            tampers |= bool(parts & (DISGUISES | {"autograder"}))
             tampers |= any(name.startswith(_MODULES_THAT_REPEAT) for name in named)
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             names.add(node.attr)
             root = _dotted(node).split(".")[0]
-            tampers |= node.attr in _INNER | _FOR_EVERYBODY | (_DISGUISES - _ORDINARY_WORDS)
+            tampers |= node.attr in INNER_ATTRIBUTES | CALLS_FOR_EVERYBODY | (DISGUISES - ORDINARY_WORDS)
             tampers |= isinstance(node.ctx, ast.Store | ast.Del) and root not in ("self", "cls")
-            tampers |= node.attr in _ORDINARY_WORDS and root in modules
+            tampers |= node.attr in ORDINARY_WORDS and root in modules
         elif isinstance(node, ast.Name):
-            tampers |= node.id in _DISGUISES | {"getattr", "setattr", "delattr", "open"}
+            tampers |= node.id in DISGUISES | {"getattr", "setattr", "delattr", "open"}
     return tampers, frozenset(names)

@@ -6,10 +6,12 @@ student's object ever runs in this process.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.judge import received
@@ -55,12 +57,14 @@ class Handle:
         return self._student.builtin("getattr", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        self._student.leave_traces(self._node)
         self._student.builtin("setattr", self, name, value)
 
     def __getitem__(self, key: Any) -> Any:
         return self._student.builtin("getitem", self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        self._student.leave_traces(self._node)
         self._student.builtin("setitem", self, key, value)
 
     def __len__(self) -> int:
@@ -76,20 +80,43 @@ class Handle:
         return f"<student's {self.type_name}>"
 
 
+@dataclass
+class Globals:
+    """What a worker said about the names that a cell defines, when the cell had run."""
+
+    nodes: dict[str, Any] = field(default_factory=dict)
+    buffers: list[bytes] = field(default_factory=list)
+
+
 class Student:
-    """The student's namespace, in a snapshot that belongs to one hidden test.
+    """The student's namespace, as one hidden test sees it.
 
     ``student.name`` is the value of a global. The methods below are described in docs/architecture.md, section 3.
 
     Args:
-        process: the snapshot.
+        process: where it lives.
         seconds: how long the student's code may run in this test, altogether.
+        test: what the worker does before the test's first call: the seed of its generators, the calls to shut.
+        known: the names that the exercise defines.
         cell_problem: what went wrong when the student's cell was run, to explain a missing name.
         short_of_memory: whether it was memory.
+        copy: makes a copy of the process, for a test that leaves traces in it; None where it may.
     """
 
-    def __init__(self, process: Process, seconds: float, cell_problem: str = "", short_of_memory: bool = False):
-        self._process = process
+    def __init__(
+        self,
+        process: Process,
+        seconds: float,
+        test: dict[str, Any],
+        known: Globals,
+        cell_problem: str = "",
+        short_of_memory: bool = False,
+        copy: Callable[[], Process] | None = None,
+    ):
+        self._process = self._shared = process
+        self._test: dict[str, Any] | None = test
+        self._globals = known
+        self._copy = copy
         self._allowed = seconds
         self._left = seconds
         self._callback_seconds = CALLBACK_SHARE * seconds
@@ -98,6 +125,9 @@ class Student:
         self._callbacks: list[Callable[..., Any]] = []
         self._refusal: BaseException | None = None
         self._known: dict[str, Any] = {}
+        self._kept: list[list[Any]] = []  # data that goes to the worker with the next call
+        self._kept_buffers: list[bytes] = []
+        self._kept_count = 0
 
     # -- what tests use ---------------------------------------------------------------------------------------
 
@@ -105,8 +135,16 @@ class Student:
         if name.startswith("_"):
             raise AttributeError(name)
         if name not in self._known:
-            self._known[name] = self.builtin("identity", _Node({"k": "global", "name": name}))
+            self._known[name] = self._global(name)
         return self._known[name]
+
+    def _global(self, name: str) -> Any:
+        if name not in self._globals.nodes:
+            return self.builtin("identity", _Node({"k": "global", "name": name}))
+        node = self._globals.nodes[name]
+        if isinstance(node, dict) and node.get("k") == "global":
+            return Handle(self, {"k": "global", "name": name, "type": node.get("type")})
+        return self._decode(node, self._globals.buffers)
 
     def value_and_grad(
         self, function: Handle, *args: Any, wrt: tuple[int, ...] = (0,), upstream: Any = None, **kwargs: Any
@@ -118,9 +156,9 @@ class Student:
 
     def keep(self, value: Any) -> Handle:
         """Put plain data into the worker and return a handle to it."""
-        node, buffers = wire.encode(value, self._reduce)
-        reply, _ = self._exchange({"op": "keep", "value": node}, buffers)
-        return self._revive(reply["value"])
+        self._kept_count -= 1  # the worker counts its own handles upwards
+        self._kept.append([self._kept_count, wire.encode_into(self._kept_buffers, value, self._reduce)])
+        return Handle(self, {"k": "handle", "id": self._kept_count, "type": type(value).__name__})
 
     def fetch(self, handle: Handle) -> Any:
         """A copy of what a handle stands for, as far as it is plain data."""
@@ -128,18 +166,19 @@ class Student:
 
     def run(self, code: str) -> None:
         """Run the test's own helper code in the worker's namespace."""
+        self.leave_traces({"k": "namespace"})
         helper = sealed(textwrap.dedent(code), "<test helper>")
         self.call({"k": "handle", "id": self._namespace_handle()}, (helper,), {})
 
     def remote(self, function: Callable[..., Any]) -> Handle:
         """Send the source of a top-level function of the test to the worker and return a handle to it there."""
-        self.run(inspect.getsource(function))
-        handle: Handle = self.builtin("identity", _Node({"k": "global", "name": function.__name__}))
-        return handle
+        self.run(_source_of(function))
+        return Handle(self, {"k": "global", "name": function.__name__, "type": "function"})
 
     def seed(self, number: int) -> None:
         """Seed torch, NumPy and `random` in the worker."""
-        self._exchange({"op": "prepare", "seed": int(number), "forbids": [], "names": []}, [])
+        header, buffers = self._frame("seed")
+        self._exchange(header | {"seed": int(number)}, buffers)
 
     def raises(
         self, kinds: type[BaseException] | tuple[type[BaseException], ...], function: Handle, *args: Any, **kwargs: Any
@@ -167,23 +206,37 @@ class Student:
         grad: dict[str, Any] | None = None,
     ) -> Any:
         """One call in the worker; plain results are copied, others come back as handles."""
-        buffers: list[bytes] = []
-        nodes = [wire._encode(value, self._reduce, buffers, 0) for value in args]
-        keywords = {key: wire._encode(value, self._reduce, buffers, 0) for key, value in kwargs.items()}
-        header: dict[str, Any] = {"op": "call", "fn": function, "args": nodes, "kwargs": keywords}
+        header, buffers = self._frame("call")
+        header["fn"] = function
+        header["args"] = [wire.encode_into(buffers, value, self._reduce) for value in args]
+        header["kwargs"] = {key: wire.encode_into(buffers, value, self._reduce) for key, value in kwargs.items()}
         if grad is not None:
-            header["grad"] = grad | {"upstream": wire._encode(grad["upstream"], self._reduce, buffers, 0)}
+            header["grad"] = grad | {"upstream": wire.encode_into(buffers, grad["upstream"], self._reduce)}
         reply, data = self._exchange(header, buffers)
         if "error" in reply:
             raise self._problem(reply["error"])
         return self._decode(reply.get("value"), data)
 
-    def prepare(self, seed: int, forbids: list[str], names: list[str]) -> None:
-        """Before a test: seed the generators, shut what the exercise forbids, fetch what the exercise defines."""
-        reply, data = self._exchange({"op": "prepare", "seed": seed, "forbids": forbids, "names": names}, [])
-        found, values = reply.get("names"), self._decode(reply.get("values"), data)
-        if isinstance(found, list) and isinstance(values, list) and len(found) == len(values):
-            self._known = {name: value for name, value in zip(found, values, strict=True) if name in names}
+    def leave_traces(self, node: dict[str, Any]) -> None:
+        """Before a test changes what a node stands for: go on in a copy of the process, if others would meet the
+        change."""
+        if self._copy is not None and node["k"] in ("global", "namespace"):
+            self._process, self._copy = self._copy(), None
+
+    def hang_up(self) -> None:
+        """Let go of the copy that this test has worked in, if it has."""
+        if self._process is not self._shared:
+            self._process.close()
+
+    def _frame(self, operation: str) -> tuple[dict[str, Any], list[bytes]]:
+        """A request, with what the worker has to do before it: begin the test, keep data."""
+        header: dict[str, Any] = {"op": operation}
+        if self._test is not None:
+            header["test"], self._test = self._test, None
+        if self._kept:
+            header["keep"], self._kept = self._kept, []
+        buffers, self._kept_buffers = self._kept_buffers, []
+        return header, buffers
 
     def _exchange(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Send a request and serve the callbacks that come before its answer."""
@@ -293,6 +346,9 @@ class Student:
         name, bases = name[:80], tuple(received.names(error.get("bases")))
         message = f"Your code stopped with {name}: {text}".rstrip(": ") + where
         return Raised(message, kind=name, bases=bases, text=text)
+
+
+_source_of = functools.lru_cache(maxsize=256)(inspect.getsource)
 
 
 class _Node:

@@ -1,10 +1,15 @@
 """Walking through one submission: cells in order, a snapshot before each, the reference in place of what has been
 judged.
 
-Forks are snapshots, and they are taken where they earn their price. A cell that ends its process costs a replay of
-the cells before it; once a replay would cost more than `REPLAY_SECONDS`, a snapshot is taken before each cell. The
-tests of an exercise share one fork as long as they pass; what does not pass is tried again in a fork of its own, so
-that no test can be spoilt by another.
+There are two ways through an exercise. What the cell defines is *quiet* (`autograder.judge.quiet`) where no call of it
+can leave anything behind; then its tests run in the process in which the cell has run, one after the other, and so
+do those of the next exercise: the whole notebook in one process, the *line*. Everything else is judged in forks,
+which are snapshots: the tests of an exercise share one as long as they pass, and what does not pass is tried again
+in a fork of its own, so that no test can be spoilt by another. From the first cell on that is not quiet, all that
+follow are judged in forks.
+
+A cell that ends its process costs a replay of the cells before it; once a replay would cost more than
+`REPLAY_SECONDS`, a snapshot is taken before each cell.
 
 The order keeps a promise: the reference of an exercise enters the sandbox only after that exercise has been judged,
 so nothing that runs in there can copy it. An exercise that builds on earlier ones finds the reference in their place
@@ -14,6 +19,7 @@ and is judged on its own merit.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,7 +30,7 @@ from autograder.curriculum import Limits
 from autograder.intake import Submission, definitions_of, is_untouched
 from autograder.judge import received
 from autograder.judge.forbidden import forbidden_uses, may_tamper
-from autograder.judge.handles import TOGETHER, Student
+from autograder.judge.handles import TOGETHER, Globals, Student
 from autograder.judge.problems import (
     Crashed,
     Forbidden,
@@ -35,14 +41,17 @@ from autograder.judge.problems import (
     StudentProblem,
     TimedOut,
 )
+from autograder.judge.quiet import NOTHING, Names, quiet_names, released_names
 from autograder.judge.sealed import sealed
 from autograder.judge.seeds import SeedSource
+from autograder.record import Status
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sandbox, SandboxFault, Zygote
 
 # How the namespace of an exercise is prepared. The first is what the notebook does when it is run from the top; the
 # others are tried when an exercise does not get full marks that way, and the best counts.
 AS_IS, RESTORED, HELPERS_FIRST, ALONE = "as_is", "restored", "helpers_first", "alone"
-REPLAY_SECONDS = 0.05
+REPLAY_SECONDS = 0.3
+ABRUPT: tuple[Status, ...] = ("crashed", "memory")  # ends that say more about a process than about one call in it
 
 
 @dataclass
@@ -66,6 +75,9 @@ class Stage:
     short_of_memory: bool = False  # whether it was memory
     outputs: list[dict[str, Any]] = field(default_factory=list)
     shadowed: list[str] = field(default_factory=list)
+    globals: Globals = field(default_factory=Globals)  # what has become of the names that it defines
+    quiet: Names | None = None  # what later cells may use of it, if calling it leaves nothing behind
+    in_line: bool = False  # tests run in the process itself
     shared: Process | None = None  # the fork that tests share while they pass
     left_behind: int = 0  # processes that its code had started and not ended
     seconds: float = 0.0  # from opening the stage until its cell had run
@@ -103,6 +115,13 @@ class GradingSession:
         self.entries = [c for c in manifest.cells if c.kind in ("exercise", "quiz")]
         self.setup = [{"source": c.solved} for c in manifest.cells if c.kind == "setup"]
         self._names = {name for c in manifest.cells for name in c.defines}
+        exercises = [c for c in self.entries if c.kind == "exercise"]
+        self._known, added = released_names(
+            tuple(c.solved for c in manifest.cells if c.kind == "setup"),
+            tuple((reference_source(c), tuple(c.defines)) for c in exercises),
+        )
+        self._references = dict(zip((c.name for c in exercises), added, strict=True))
+        self._noisy = False  # a cell has run that may act on later ones
         self._sandbox: Sandbox | None = None
         self._snapshots: list[Snapshot] = []
         self._healthy: dict[int, float] = {}  # entries whose cell ran to its end, and the seconds that it took
@@ -195,7 +214,8 @@ class GradingSession:
 
     def _run_request(self, cell: ManifestCell, variant: str) -> dict[str, Any]:
         """Seeded, so that a replay and a regrade draw the same random numbers."""
-        return {"op": "run", "sources": self._sources(cell, variant), "seed": self.seed(cell, "", "cell")}
+        sources, seed = self._sources(cell, variant), self.seed(cell, "", "cell")
+        return {"op": "run", "sources": sources, "seed": seed, "names": cell.defines}
 
     # -- exercises -------------------------------------------------------------------------------------------
 
@@ -207,7 +227,14 @@ class GradingSession:
 
     def skip_to(self, cell: ManifestCell) -> None:
         """Begin at this entry, with the reference in the place of every one before it."""
-        self._next = next(i for i, entry in enumerate(self.entries) if entry.name == cell.name)
+        while self.entries[self._next].name != cell.name:
+            self._pass_entry(NOTHING)
+
+    def _pass_entry(self, names: Names) -> None:
+        """Go on to the next entry: the student's cell has added names, and the reference comes on top."""
+        self._known |= names
+        self._known |= self._references.get(self.entries[self._next].name, NOTHING)
+        self._next += 1
 
     def open_stage(self, cell: ManifestCell, variant: str = AS_IS) -> Stage:
         """Run the student's cell of one entry in a fresh snapshot; what goes wrong is kept, not raised."""
@@ -257,15 +284,19 @@ class GradingSession:
             self._base()
             process = self._snapshots.pop().process
         stage.process = process
+        stage.quiet = self._read(stage.cell, variant)
+        stage.in_line = stage.quiet is not None and variant == AS_IS and not (stage.alone or self._noisy)
         if variant == RESTORED:
             process.request({"op": "restore"}, seconds=self.limits.cell_seconds)
         seconds = min(self.limits.cell_seconds, self.limits.submission_seconds - self.spent)
         sources = self._sources(stage.cell, variant)
         try:
-            reply, _ = process.request(self._run_request(stage.cell, variant), seconds=seconds)
+            reply, data = process.request(self._run_request(stage.cell, variant), seconds=seconds)
         except (ProcessGone, ProcessTimeout):
             stage.process = None
             raise
+        if isinstance(reply.get("values"), dict):
+            stage.globals = Globals(reply["values"], data)
         answers = reply.get("cells")
         answers = [a for a in answers if isinstance(a, dict)] if isinstance(answers, list) else []
         times = [a.get("seconds") for a in answers]
@@ -280,6 +311,17 @@ class GradingSession:
                 stage.short_of_memory = error.get("kind") == "memory"
                 stage.cell_problem = f"Your cell stopped with {kind}: {text}{received.lines(error.get('lines'))}"
         stage.shadowed = received.names(reply.get("shadowed"))
+
+    def _read(self, cell: ManifestCell, variant: str) -> Names | None:
+        """What a cell and its helpers add to the names that quiet cells may use; None if they are not quiet."""
+        names = NOTHING
+        asked = tuple(cell.defines) if cell.kind == "exercise" else ()
+        for source in self._sources(cell, variant):
+            found = quiet_names(source, self._known | names, asked)
+            if found is None:
+                return None
+            names |= found
+        return names
 
     def _earlier_sources(self, cell: ManifestCell) -> list[str]:
         """Everything of the student that may run before the cell of an exercise."""
@@ -297,8 +339,7 @@ class GradingSession:
         snapshot = self._fresh(cells=self._next)
         self._overlay(snapshot, self._next)
         if cell.forbids:
-            student = Student(snapshot.process, self.limits.cell_seconds)
-            student.prepare(self.seed(cell, "", "guard"), cell.forbids, [])
+            snapshot.process.request({"op": "shut", "forbids": cell.forbids}, seconds=self.limits.cell_seconds)
         definitions = [definitions_of(source, patches=False) for source in earlier]
         request = {"op": "run", "sources": [d for d in definitions if d], "seed": self.seed(cell, "", "cell")}
         snapshot.ours = False
@@ -310,7 +351,7 @@ class GradingSession:
     def skip(self, cell: ManifestCell) -> None:
         """Go on after an entry that could not be judged."""
         while self._next < len(self.entries) and self.entries[self._next].position <= cell.position:
-            self._next += 1
+            self._pass_entry(NOTHING)
 
     @staticmethod
     def hang_up(stage: Stage) -> None:
@@ -325,15 +366,17 @@ class GradingSession:
         if stage.shared is not None:
             stage.shared.close()
             stage.shared = None
-        if stage.process is not None and stage.process.alive:
+        if stage.process is not None and (stage.process.alive or stage.in_line):
             self._healthy[self._next] = stage.replay_seconds
+            self._noisy |= stage.quiet is None
+        if stage.process is not None and stage.process.alive:
             if stage.alone:
                 stage.process.close()
             else:
                 self._snapshots.append(Snapshot(stage.process, self._next + 1, self._next, ours=False))
-        if self._sandbox is not None:  # what an exercise leaves behind acts on none of those that follow
+        if self._sandbox is not None and not stage.in_line:  # what it leaves behind acts on none of those that follow
             stage.left_behind = self._sandbox.sweep()
-        self._next += 1
+        self._pass_entry(stage.quiet or NOTHING)
 
     def variants(self, stage: Stage) -> list[str]:
         """Other ways to prepare the namespace that could be fairer to this stage.
@@ -370,35 +413,75 @@ class GradingSession:
             )
         started = time.monotonic()
         try:
-            process, is_new = self._test_process(stage)
+            process = self._test_process(stage)
             seconds = stage.cell.seconds or self.limits.test_seconds
             seconds = min(seconds, self.limits.submission_seconds - self.spent)
-            student = Student(process, seconds, stage.cell_problem, stage.short_of_memory)
-            forbids = stage.cell.forbids if is_new and not stage.alone else []
-            student.prepare(self.seed(stage.cell, test, "worker"), forbids, stage.cell.defines)
-            yield student
+            forbids = [] if stage.alone else stage.cell.forbids
+            student = Student(
+                process,
+                seconds,
+                {"seed": self.seed(stage.cell, test, "worker"), "forbids": forbids},
+                stage.globals,
+                stage.cell_problem,
+                stage.short_of_memory,
+                copy=functools.partial(self._copy, stage) if stage.in_line else None,
+            )
+            try:
+                yield student
+            finally:
+                student.hang_up()
         finally:
             self.spent += time.monotonic() - started
 
-    def _test_process(self, stage: Stage) -> tuple[Process, bool]:
-        if stage.shared is not None and stage.shared.alive:
-            return stage.shared, False
+    def _test_process(self, stage: Stage) -> Process:
+        """Where the next test of a stage runs."""
+        assert stage.process is not None
+        if stage.in_line:
+            if not stage.process.alive:
+                self._leave_line(stage)
+            else:
+                return stage.process
+        if stage.shared is None or not stage.shared.alive:
+            stage.shared = self._copy(stage)
+        return stage.shared
+
+    @staticmethod
+    def _copy(stage: Stage) -> Process:
         assert stage.process is not None
         try:
-            stage.shared = stage.process.fork()
+            return stage.process.fork()
         except (ProcessGone, ProcessTimeout):
             raise Crashed("The process of your cell had ended before this test could run.") from None
         except SandboxFault as error:
             raise GraderFault(str(error)) from None
-        return stage.shared, True
 
-    @staticmethod
-    def renew(stage: Stage) -> bool:
-        """Let the next test begin in a fork of its own; False if the last one already had that."""
-        if stage.shared is None:
-            return False
-        stage.shared.close()
-        stage.shared = None
+    def _leave_line(self, stage: Stage) -> None:
+        """Judge the rest of a stage in forks, of a process in which its cell has run afresh."""
+        assert stage.process is not None
+        stage.in_line = False
+        stage.process.close()
+        self._base()
+        stage.process = self._snapshots.pop().process
+        with contextlib.suppress(ProcessGone, ProcessTimeout):
+            stage.process.request(self._run_request(stage.cell, AS_IS), seconds=self.limits.cell_seconds)
+
+    def shares(self, stage: Stage) -> bool:
+        """Whether the next test of a stage runs in a process that other tests have run in."""
+        return stage.in_line or (stage.shared is not None and stage.shared.alive)
+
+    def renew(self, stage: Stage, status: Status) -> bool:
+        """After a test that has not passed in company: let the next one begin in a fork of its own.
+
+        Returns:
+            False if that cannot make a difference: what the last test found is what it would find again.
+        """
+        if stage.in_line:
+            if status not in ABRUPT:
+                return False
+            self._leave_line(stage)
+        elif stage.shared is not None:
+            stage.shared.close()
+            stage.shared = None
         return True
 
     def seed(self, cell: ManifestCell, test: str, purpose: str = "test") -> int:

@@ -83,7 +83,8 @@ class Suite:
     def run(self, notebook: str, stage: Stage, session: GradingSession) -> list[Outcome]:
         """Run the tests of one exercise against an open stage.
 
-        A test that does not pass in the fork that it shares with those before it is tried again in one of its own.
+        A test that does not pass in the fork that it shares with those before it is tried again in one of its own,
+        where that can make a difference.
         """
         outcomes = []
         if self._notebook not in ("", notebook):
@@ -91,9 +92,10 @@ class Suite:
         self._notebook = notebook
         for item in self.tests(notebook, stage.cell.name):
             neighbour = self._neighbours.get(item)
-            had_company = stage.shared is not None and stage.shared.alive
+            had_company = session.shares(stage)
             outcome = _run_item(item, neighbour, stage, session)
-            if outcome.result.status != "passed" and had_company and session.renew(stage):
+            status = outcome.result.status
+            if status != "passed" and had_company and session.renew(stage, status):
                 outcome = _run_item(item, neighbour, stage, session)
             outcomes.append(outcome)
         return outcomes

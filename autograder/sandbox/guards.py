@@ -8,15 +8,17 @@ source (`autograder.judge.forbidden`).
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import importlib
 import importlib.abc
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+
+Undo = Callable[[], object]
 
 # Kernels that do the work of a forbidden function, and its equivalents in other libraries.
 _SOFTMAX = ("_softmax", "_log_softmax", "_safe_softmax", "_sparse_softmax", "_sparse_log_softmax")
@@ -39,6 +41,7 @@ _ELSEWHERE = {
 }
 
 _kept_alive: list[Any] = []
+_ABSENT: Any = object()
 
 
 class ForbiddenCall(BaseException):
@@ -77,16 +80,20 @@ class _BlockedModules(importlib.abc.MetaPathFinder):
                 raise ForbiddenCall(name)
 
 
-def shut(forbidden: Iterable[str], namespace: dict[str, Any]) -> None:
-    """Make the forbidden calls fail in this process, for good.
+def shut(forbidden: Iterable[str], namespace: dict[str, Any]) -> list[Undo]:
+    """Make the forbidden calls fail in this process.
 
     Args:
         forbidden: dotted names as the exercise states them, e.g. ``torch.nn.functional.cross_entropy``.
         namespace: the student's globals, searched for aliases.
+
+    Returns:
+        What `reopen` needs; whoever means to shut them for good throws it away.
     """
     names = list(forbidden)
+    undo: list[Undo] = []
     if not names:
-        return
+        return undo
     finals = {name.rpartition(".")[2] for name in names}
     elsewhere = [other for final in finals for other in _ELSEWHERE.get(final, ())]
     objects: dict[int, str] = {}
@@ -96,37 +103,60 @@ def shut(forbidden: Iterable[str], namespace: dict[str, Any]) -> None:
             continue
         owner, attribute, value = found
         objects[id(value)] = name
-        _break(value, name)
-        with contextlib.suppress(AttributeError, TypeError):
-            setattr(owner, attribute, _raiser(name))
+        _break(value, name, undo)
+        _replace(owner, attribute, _raiser(name), undo)
     # torch.autograd.functional runs on the engine: who forbids its hessian may still ask for torch.autograd.grad.
     engine_users = [name for name in names if not name.startswith("torch.autograd.functional.")]
     if any(name.startswith(("torch.autograd", "torch.Tensor.backward")) for name in engine_users):
         engine = "torch.autograd.graph._engine_run_backward"
-        torch.autograd._engine_run_backward = _raiser("torch.autograd")
-        torch._tensor.torch.autograd.backward = _raiser("torch.autograd.backward")
+        _replace(torch.autograd, "_engine_run_backward", _raiser("torch.autograd"), undo)
+        _replace(torch._tensor.torch.autograd, "backward", _raiser("torch.autograd.backward"), undo)
         found = _resolve(engine)
         if found is not None:
-            setattr(found[0], found[1], _raiser("torch.autograd"))
+            _replace(found[0], found[1], _raiser("torch.autograd"), undo)
     for key, value in list(namespace.items()):
         if id(value) in objects:
+            undo.append(functools.partial(namespace.__setitem__, key, value))
             namespace[key] = _raiser(objects[id(value)])
     library = torch.library.Library("aten", "IMPL")
     for kernel, name in {k: n for n in names for k in _KERNELS.get(n.rpartition(".")[2], ())}.items():
         for key in ("SparseCPU",) if "sparse" in kernel else ("CPU", "AutogradCPU"):
             library.impl(kernel, _raiser(name), key)
     _kept_alive.append(library)
-    sys.meta_path.insert(0, _BlockedModules(elsewhere))
+    undo += [functools.partial(_kept_alive.remove, library), library._destroy]
+    blocked = _BlockedModules(elsewhere)
+    sys.meta_path.insert(0, blocked)
+    undo.append(functools.partial(sys.meta_path.remove, blocked))
+    return undo
 
 
-def _break(value: Any, name: str) -> None:
+def reopen(undo: list[Undo]) -> None:
+    """Take back what `shut` did, last things first."""
+    while undo:
+        undo.pop()()
+
+
+def _replace(owner: Any, attribute: str, value: Any, undo: list[Undo]) -> None:
+    """Set an attribute, where the owner lets us."""
+    own = vars(owner).get(attribute, _ABSENT) if hasattr(owner, "__dict__") else getattr(owner, attribute, _ABSENT)
+    try:
+        setattr(owner, attribute, value)
+    except (AttributeError, TypeError):
+        return
+    if own is _ABSENT:
+        undo.append(functools.partial(delattr, owner, attribute))
+    else:
+        undo.append(functools.partial(setattr, owner, attribute, own))
+
+
+def _break(value: Any, name: str, undo: list[Undo]) -> None:
     """Make a Python function or class fail wherever it is held: in a closure, a default value, another module."""
     if isinstance(value, types.FunctionType) and not value.__code__.co_freevars:
+        undo.append(functools.partial(setattr, value, "__code__", value.__code__))
         value.__code__ = _FAILING.replace(co_name=name)
     elif isinstance(value, type):
         for method in ("__init__", "forward", "__call__"):
-            with contextlib.suppress(AttributeError, TypeError):
-                setattr(value, method, _raiser(name))
+            _replace(value, method, _raiser(name), undo)
 
 
 def _fail(*args: Any, **kwargs: Any) -> Any:

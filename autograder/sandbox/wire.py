@@ -97,7 +97,12 @@ class WireTimeout(WireError):
 def encode(value: Any, reduce: Reduce) -> tuple[Any, list[bytes]]:
     """Turn a value into a JSON node and the buffers it refers to."""
     buffers: list[bytes] = []
-    return _encode(value, reduce, buffers, 0), buffers
+    return encode_into(buffers, value, reduce), buffers
+
+
+def encode_into(buffers: list[bytes], value: Any, reduce: Reduce) -> Any:
+    """The same for one of several values of a frame, whose buffers stand in one list."""
+    return _encode(value, reduce, buffers, 0)
 
 
 def _buffer(buffers: list[bytes], data: bytes) -> int:

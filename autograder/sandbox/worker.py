@@ -28,6 +28,7 @@ import torch
 from autograder.sandbox import guards, wire
 
 TEXT_LIMIT = 4_000  # characters of an error message
+SMALL_VALUE = 50_000  # characters and bytes of a global that is sent before it is asked for
 ITEMS_LIMIT = 100_000  # items that an iterator may hand to the judge
 _autograd_grad = torch.autograd.grad
 
@@ -87,6 +88,10 @@ class NoGradient(Exception):
     """The judge asked for a gradient of something that has none."""
 
 
+class NotPlain(Exception):
+    """A value that does not cross the wire as a copy."""
+
+
 class JudgeRefused(Exception):
     """A callback into the test raised; the test's own process decides what that means."""
 
@@ -102,6 +107,7 @@ class Worker:
         self.next_handle = 1
         self.reference: dict[str, Any] = {}
         self.setup_names: dict[str, Any] = {}
+        self.guards: list[guards.Undo] = []  # how to open what is shut until the next cell
 
     @property
     def namespace(self) -> dict[str, Any]:
@@ -164,9 +170,38 @@ class Worker:
         return {"cells": replies}, []
 
     def on_run(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-        """Run one or more sources of the student, in order; an error in one does not stop the next."""
+        """Run one or more sources of the student, in order; an error in one does not stop the next.
+
+        The answer has what became of the names that the judge is going to ask for.
+        """
+        guards.reopen(self.guards)
         _seed(int(header["seed"]))
-        return {"cells": [self._run_cell(source) for source in header["sources"]], "shadowed": self._shadowed()}, []
+        cells = [self._run_cell(source) for source in header["sources"]]
+        values, out = self._values(header.get("names", ()))
+        return {"cells": cells, "shadowed": self._shadowed(), "values": values}, out
+
+    def _values(self, names: list[str]) -> tuple[dict[str, Any], list[bytes]]:
+        """Globals: small plain data as it is, and for functions and other objects a node that stands for the name.
+
+        What is not in there has to be asked for.
+        """
+        values: dict[str, Any] = {}
+        buffers: list[bytes] = []
+        for name in names:
+            if name not in self.namespace:
+                continue
+            value, before = self.namespace[name], len(buffers)
+            try:
+                node = wire.encode_into(buffers, value, _refuse)
+            except NotPlain:
+                node = {"k": "global", "type": type(value).__name__[:80]}
+            except BaseException:  # reading it runs the student's code
+                continue
+            if len(repr(node)) + sum(map(len, buffers[before:])) <= SMALL_VALUE:
+                values[name] = node
+            else:
+                del buffers[before:]
+        return values, buffers
 
     def _shadowed(self) -> list[str]:
         """Names of the set-up or of Python that the student's code has given another meaning."""
@@ -187,6 +222,7 @@ class Worker:
 
     def on_overlay(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Put the reference in the place of the student's answer to exercises that have been judged."""
+        guards.reopen(self.guards)
         failed = []
         for cell, code in zip(header["cells"], buffers, strict=True):
             try:
@@ -233,6 +269,7 @@ class Worker:
         reply: dict[str, Any]
         out: list[bytes] = []
         try:
+            self._begin(header, buffers)
             args = [wire.decode(node, buffers, revive) for node in header["args"]]
             kwargs = {key: wire.decode(node, buffers, revive) for key, node in header.get("kwargs", {}).items()}
             with contextlib.redirect_stdout(CappedText(0)), contextlib.redirect_stderr(CappedText(0)):
@@ -252,17 +289,27 @@ class Worker:
         reply["seconds"], reply["cpu"] = time.perf_counter() - started, time.process_time() - cpu
         return reply, out
 
-    def on_keep(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-        return {"value": self._reduce(wire.decode(header["value"], buffers, self._revive))}, []
+    def _begin(self, header: dict[str, Any], buffers: list[bytes]) -> None:
+        """What comes before a call: the beginning of a test, and data that the judge keeps here."""
+        test = header.get("test")
+        if test is not None:
+            self.handles.clear()
+            _seed(int(test["seed"]))
+            if test["forbids"] and not self.guards:
+                self.guards = guards.shut(test["forbids"], self.namespace)
+        for number, node in header.get("keep", ()):
+            self.handles[number] = wire.decode(node, buffers, self._revive)
 
-    def on_prepare(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-        """Seed every generator, shut the calls that the exercise forbids (for good: in a fork that ends), and answer
-        with the globals that the test is most likely to ask for."""
+    def on_seed(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        """Seed every generator in the middle of a test."""
+        self._begin(header, buffers)
         _seed(int(header["seed"]))
+        return {"ok": True}, []
+
+    def on_shut(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        """Shut what an exercise forbids, for good."""
         guards.shut(header["forbids"], self.namespace)
-        names = [name for name in header["names"] if name in self.namespace]
-        node, out = wire.encode([self.namespace[name] for name in names], self._reduce)
-        return {"names": names, "values": node}, out
+        return {"ok": True}, []
 
     def _revive(self, node: dict[str, Any]) -> Any:
         kind = node.get("k")
@@ -326,6 +373,10 @@ class Worker:
             "lines": lines[-6:],
             "kind": _kind_of(error, message),
         }
+
+
+def _refuse(value: Any) -> dict[str, Any]:
+    raise NotPlain
 
 
 def _seed(seed: int) -> None:
