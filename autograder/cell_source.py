@@ -10,18 +10,25 @@ import functools
 import re
 import warnings
 
+REMEMBERED = 5_000  # characters of a source whose tree is kept for a while
 _MAGIC = re.compile(r"^([ \t]*)([%!?].*)$", flags=re.MULTILINE)
 
 
-@functools.lru_cache(maxsize=512)
 def parse_python(source: str) -> ast.Module | None:
     """Parse Python; None where it is not."""
+    return _parse_once(source) if len(source) <= REMEMBERED else _parse(source)
+
+
+def _parse(source: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a student's "\\d", which nobody here can change
             return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+_parse_once = functools.lru_cache(maxsize=128)(_parse)
 
 
 def parse_cell(source: str) -> ast.Module | None:

@@ -65,7 +65,7 @@ def _same_code(one: str, other: str) -> bool:
     return _code_of(one) is not None and _code_of(one) == _code_of(other)
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=256)
 def _code_of(source: str) -> str | None:
     """A cell without its comments and layout; None where it is not Python."""
     tree = parse_cell(source)

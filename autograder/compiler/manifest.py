@@ -17,14 +17,14 @@ from autograder.errors import CourseError
 SCHEMA = 1
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=256)
 def normalise(source: str) -> str:
     """A source without the differences that editors make: line ends, trailing blanks, surrounding blank lines."""
     lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=256)
 def fingerprint(source: str) -> str:
     """Tells a released cell from one that a student has written or changed."""
     return hashlib.sha256(normalise(source).encode("utf-8", "replace")).hexdigest()[:16]
