@@ -154,8 +154,9 @@ def grade_submission(assignment_name: str, home: Path = HOME, course: Path | Non
     Raises:
         CourseError: the metadata cannot be read, or the course cannot be graded.
     """
-    from autograder.grading import Job, grade_job
+    from autograder.grading import grade_job
     from autograder.intake import find_notebook
+    from autograder.jobs import Job
     from autograder.judge.seeds import course_secret
     from autograder.preparation import prepare, with_examiner
     from autograder.sandbox import isolation

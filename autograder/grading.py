@@ -7,39 +7,29 @@ suites) and grades one notebook after the other; whatever a submission does, the
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.compiler.manifest import Manifest, ManifestCell
 from autograder.curriculum import Assignment, Limits, Notebook
 from autograder.intake import GRADED, Submission, read_submission
+from autograder.jobs import NOT_GRADED, Job, make_record
 from autograder.judge.problems import GraderFault
 from autograder.judge.seeds import SeedSource
 from autograder.judge.session import ALONE, AS_IS, HELPERS_FIRST, RESTORED, GradingSession, Stage
 from autograder.judge.suite import Outcome, Suite
 from autograder.record import ExerciseResult, Finding, NotebookResult, Record, Status, TestResult
-from autograder.sandbox.client import SandboxFault, Zygote
+from autograder.sandbox.client import SandboxFault, Twin
 
-NOT_GRADED = "This exercise could not be graded. Your instructor has been told; it does not count against you."
 STATUS_ORDER: tuple[Status, ...] = (
     "grader_error", "forbidden", "crashed", "memory", "timeout", "error", "not_done", "missing", "failed",
 )  # fmt: skip
 
 
-def suite_version(paths: Sequence[Path]) -> str:
-    """A short hash of hidden suites, to tell by which version a record was made."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
+@dataclass
 class Examiner:
     """Grades notebooks of one assignment with a warm zygote and collected suites.
 
@@ -51,14 +41,11 @@ class Examiner:
         version: of the hidden suites.
     """
 
-    def __init__(
-        self, zygote: Zygote, suite: Suite, manifests: dict[str, Manifest], seeds: SeedSource, version: str = ""
-    ):
-        self.zygote = zygote
-        self.suite = suite
-        self.manifests = manifests
-        self.seeds = seeds
-        self.version = version
+    zygote: Twin
+    suite: Suite
+    manifests: dict[str, Manifest]
+    seeds: SeedSource
+    version: str = ""
 
     def grade(
         self, notebook: Notebook, path: Path | None, student: str, limits: Limits | None = None
@@ -268,23 +255,6 @@ def _entry(cell: ManifestCell, tests: list[TestResult], source: str) -> Exercise
     )
 
 
-@dataclass(frozen=True)
-class Job:
-    """One submission of one assignment, as the collector found it.
-
-    Attributes:
-        notebooks: notebook name -> file, or None where it was not handed in.
-        received: ISO time at the collector, if known.
-        notes: what the collector noticed, by notebook name.
-    """
-
-    student: str
-    notebooks: dict[str, str | None]
-    received: str | None = None
-    attempt: int = 1
-    notes: dict[str, list[Finding]] = field(default_factory=dict)
-
-
 def grade_job(examiner: Examiner, assignment: Assignment, job: Job) -> Record:
     """Grade every notebook of one submission."""
     results = []
@@ -294,47 +264,3 @@ def grade_job(examiner: Examiner, assignment: Assignment, job: Job) -> Record:
         result.findings[:0] = job.notes.get(notebook.name, [])
         results.append(result)
     return make_record(assignment, job, results, examiner.zygote.level, examiner.seeds.fingerprint())
-
-
-def make_record(assignment: Assignment, job: Job, results: list[NotebookResult], isolation: str, seed: str) -> Record:
-    """Put the results of a submission's notebooks together."""
-    manual = math.fsum(e.points for r in results for e in r.exercises if e.kind == "answer")
-    return Record(
-        student=job.student,
-        assignment=assignment.name,
-        points=math.fsum(r.points for r in results),
-        score=round(math.fsum(r.score for r in results), 4),
-        manual_points=manual,
-        notebooks=results,
-        isolation=isolation,
-        seed=seed,
-        limits=assignment.notebooks[0].limits.as_dict() if assignment.notebooks else {},
-        received=job.received,
-        graded_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        attempt=job.attempt,
-    )
-
-
-def faulty_record(assignment: Assignment, manifests: dict[str, Manifest], job: Job, reason: str) -> Record:
-    """A complete record of a submission that the grader could not grade: nothing counts, everything is named."""
-    results = []
-    for notebook in assignment.notebooks:
-        manifest = manifests[notebook.name]
-        result = NotebookResult(notebook.name, notebook.title, "grader_error", manifest.points, 0.0)
-        result.findings.append(Finding("grader_fault", reason, for_student=False))
-        result.exercises = [
-            ExerciseResult(
-                name=c.name,
-                kind=c.kind,  # type: ignore[arg-type]
-                title=c.title or c.name,
-                points=c.points,
-                score=0.0,
-                status="manual" if c.kind == "answer" else "grader_error",
-                message=NOT_GRADED,
-                lecture=list(c.lecture),
-            )
-            for c in manifest.cells
-            if c.kind in GRADED
-        ]
-        results.append(result)
-    return make_record(assignment, job, results, "", "")

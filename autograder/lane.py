@@ -1,49 +1,46 @@
-"""A lane: one judging process with its own warm zygote, which grades submissions that the driver hands it, one after
-the other.
+"""Lanes: judging processes, each with its own warm zygote, which grade submissions that the driver hands them, one
+after the other.
 
-Started by `autograder.schedule` as ``python -m autograder.lane``; reads its settings (the course secret among them,
-which must not stand on a command line) and then one JSON job a line on standard input, and
-answers with one JSON line each. The driver holds no torch, no student code and no hidden test; a lane that dies costs
-one submission, which is tried again in a fresh lane.
+Started by `autograder.schedule` as ``python -m autograder.lane FD``: an office (`autograder.office`) that warms up and
+forks a lane, and for it a zygote, whenever the driver asks. Settings, the course secret among them, come over the
+socket, because they must not stand on a command line. A lane reads one JSON job a line from a socket of its own and
+answers with one JSON line each. The driver holds no torch, no student code and no hidden test; a lane that dies
+costs one submission, which is tried again in a fresh lane.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import gc
 import json
 import os
+import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from autograder.curriculum import Limits, load_curriculum
+from autograder.curriculum import Assignment, Limits, load_curriculum
 from autograder.errors import CourseError
-from autograder.grading import Examiner, Job, grade_job
+from autograder.grading import Examiner, grade_job
+from autograder.jobs import job_from_json
 from autograder.judge.seeds import SeedSource
+from autograder.office import Orders
 from autograder.preparation import load_prepared, with_examiner
-from autograder.record import Finding
 from autograder.sandbox import confine
-
-
-def job_to_json(job: Job) -> str:
-    return json.dumps(dataclasses.asdict(job))
-
-
-def job_from_json(text: str) -> Job:
-    data: dict[str, Any] = json.loads(text)
-    notes = {name: [Finding(**f) for f in findings] for name, findings in data.pop("notes").items()}
-    return Job(**data, notes=notes)
+from autograder.sandbox.client import SandboxFault, Twin, Zygote
 
 
 def main() -> None:
-    """Grade what comes on standard input until it ends."""
+    """Warm up, and fork lanes until the driver hangs up."""
     confine.die_with_parent()
-    settings = json.loads(sys.stdin.readline())
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever prints in here does not reach the driver's pipe
+    os.dup2(2, 1)  # whatever prints in here is no output of `course grade`
     import torch
 
     torch.set_num_threads(1)
+    orders = Orders()
+    settings = orders.settings()
     curriculum = load_curriculum(Path(settings["root"]) / "course.toml")
     assignment = curriculum.assignment(settings["assignment"])
     limits = settings["limits"]  # of the notebooks that are graded
@@ -53,22 +50,48 @@ def main() -> None:
     assignment = dataclasses.replace(assignment, notebooks=tuple(notebooks))
     prepared = load_prepared(curriculum, assignment, Path(settings["folder"]))
 
-    def say(message: dict[str, Any]) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
-
     def work(examiner: Examiner) -> None:
-        say({"ready": examiner.zygote.level})
-        for line in sys.stdin:
-            record = grade_job(examiner, assignment, job_from_json(line))
-            if not examiner.zygote.alive():  # the machine has ended it: the driver tries again in another lane
-                sys.exit("the sandbox of this judge process has ended")
-            say({"record": record.to_json()})
+        gc.collect()
+        gc.freeze()  # what is here stays, and no lane copies it to look through it
+        orders.serve(functools.partial(_open_lane, examiner, assignment))
 
     try:
         with_examiner(prepared, settings["level"], SeedSource(bytes.fromhex(settings["secret"])), work)
     except CourseError as error:
-        say({"refused": str(error)})
+        refusal = {"refused": str(error)}
+        orders.serve(lambda: lambda line: _Line(line).say(refusal))
+
+
+def _open_lane(examiner: Examiner, assignment: Assignment) -> Callable[[socket.socket], None]:
+    assert isinstance(examiner.zygote, Zygote)
+    try:
+        twin = examiner.zygote.twin()
+    except SandboxFault as fault:  # the machine has ended it: the driver opens another office
+        sys.exit(str(fault))
+    return functools.partial(_grade, examiner, twin, assignment)
+
+
+class _Line:
+    """A lane's end of its socket."""
+
+    def __init__(self, line: socket.socket):
+        self.lines = line.makefile("r", encoding="utf-8")
+        self._answers = line.makefile("w", encoding="utf-8")
+
+    def say(self, message: dict[str, Any]) -> None:
+        self._answers.write(json.dumps(message) + "\n")
+        self._answers.flush()
+
+
+def _grade(examiner: Examiner, zygote: Twin, assignment: Assignment, line: socket.socket) -> None:
+    """The life of a lane."""
+    own, talk = dataclasses.replace(examiner, zygote=zygote), _Line(line)
+    talk.say({"ready": zygote.level})
+    for job in talk.lines:
+        record = grade_job(own, assignment, job_from_json(job))
+        if not zygote.alive():  # the machine has ended it: the driver tries again in another lane
+            sys.exit("the sandbox of this judge process has ended")
+        talk.say({"record": record.to_json()})
 
 
 if __name__ == "__main__":

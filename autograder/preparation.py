@@ -9,16 +9,17 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from autograder.compiler.manifest import Manifest, build_notebook
-from autograder.compiler.release import student_edition
 from autograder.curriculum import Assignment, Curriculum
 from autograder.errors import CourseError
-from autograder.grading import Examiner, suite_version
+from autograder.jobs import suite_version
 from autograder.judge.seeds import SeedSource
-from autograder.judge.suite import with_suite
-from autograder.sandbox.client import Zygote
+
+if TYPE_CHECKING:
+    from autograder.grading import Examiner
+    from autograder.judge.suite import Suite
 
 T = TypeVar("T")
 
@@ -48,6 +49,8 @@ def prepare(curriculum: Curriculum, assignment: Assignment, folder: Path) -> Pre
     Raises:
         CourseError: a source has a mistake, or a hidden suite is missing.
     """
+    from autograder.compiler.release import student_edition  # lanes only read what it has made
+
     for notebook in assignment.notebooks:
         if not notebook.suite.exists():
             raise CourseError(
@@ -78,10 +81,17 @@ def with_examiner(prepared: Prepared, level: str, seeds: SeedSource, work: Calla
         CourseError: the machine offers less isolation than `level`. GraderFault, SandboxFault: something of ours
         failed.
     """
-    with Zygote(prepared.library, level, prepared.warm) as zygote:
-        return with_suite(
-            prepared.suites, lambda suite: work(Examiner(zygote, suite, prepared.manifests, seeds, prepared.version))
-        )
+    from autograder.grading import Examiner  # torch: whoever only prepares does without
+    from autograder.judge.suite import with_suite
+    from autograder.sandbox.client import Zygote
+
+    with Zygote(prepared.library, level, prepared.warm) as zygote:  # it gets warm while the suites are collected
+
+        def start(suite: Suite) -> T:
+            zygote.wait()
+            return work(Examiner(zygote, suite, prepared.manifests, seeds, prepared.version))
+
+        return with_suite(prepared.suites, start)
 
 
 def _warm(manifests: dict[str, Manifest]) -> tuple[str, ...]:

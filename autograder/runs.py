@@ -20,14 +20,14 @@ from pathlib import Path
 
 from autograder.curriculum import Assignment
 from autograder.errors import CourseError
-from autograder.grading import Job
 from autograder.intake import file_hash, find_notebook
+from autograder.jobs import Job
 from autograder.judge.seeds import SeedSource
 from autograder.policy import parse_time
 from autograder.preparation import Prepared
 from autograder.record import Record
 from autograder.records import read_record_file, record_path, student_folder, write_atomically, write_record_file
-from autograder.schedule import grade_all
+from autograder.schedule import Office, grade_all
 
 RECEIPTS = "receipts.csv"  # student,assignment,received: written by whoever collects, never by a student
 
@@ -193,10 +193,16 @@ def keep_record(out: Path, record: Record) -> None:
 
 
 def grade_jobs(
-    prepared: Prepared, folder: Path, jobs: list[Job], seeds: SeedSource, level: str, workers: int
+    prepared: Prepared,
+    folder: Path,
+    jobs: list[Job],
+    seeds: SeedSource,
+    level: str,
+    workers: int,
+    office: Office | None = None,
 ) -> Iterator[Record]:
     """Grade jobs on all cores; see `autograder.schedule.grade_all`."""
-    yield from grade_all(prepared, folder, jobs, seeds, level, workers)
+    yield from grade_all(prepared, folder, jobs, seeds, level, workers, office)
 
 
 def changes(before: Record, after: Record) -> list[Change]:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import selectors
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import CourseError
-from autograder.grading import Job, faulty_record
+from autograder.jobs import Job, faulty_record, job_to_json
 from autograder.judge.problems import GraderFault
 from autograder.judge.seeds import SeedSource
 from autograder.preparation import Prepared
@@ -28,59 +29,110 @@ from autograder.record import Record
 LANE = ("-P", "-m", "autograder.lane")
 START_SECONDS = 180.0
 TRIES = 2
+END_SECONDS = 10.0
+MOMENT = 1.0
 FALSE_STARTS = 3  # lanes in a row that end before they are ready
+
+
+class Office:
+    """The driver's end of an office (`autograder.office`). Use as a context manager.
+
+    It warms up by itself; its settings come later, with the first lane at the latest.
+
+    Args:
+        root: of the course.
+    """
+
+    def __init__(self, root: Path):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        self._orders = ours
+        self.process = subprocess.Popen(
+            [sys.executable, *LANE, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            env=environment,
+            cwd=root,
+        )
+        theirs.close()
+        self._told = False
+        self._count = 0
+
+    def tell(self, settings: dict[str, Any]) -> None:
+        """Say what is to be graded, once."""
+        if not self._told:
+            self._order(settings)
+            self._told = True
+
+    def open_lane(self, settings: dict[str, Any]) -> _Lane:
+        """Let it fork a lane; whether that works is seen where the lane's first answer is read."""
+        self.tell(settings)
+        self._count += 1
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._order({"open": self._count}, theirs.fileno())
+        return _Lane(self, self._count, ours)
+
+    def end_lane(self, number: int) -> None:
+        self._order({"end": number})
+
+    def _order(self, order: dict[str, Any], *fds: int) -> None:
+        with contextlib.suppress(OSError):  # it has ended: so have its lanes
+            socket.send_fds(self._orders, [json.dumps(order).encode()], fds)
+
+    def ended(self) -> bool:
+        """Whether it has ended, by itself or because it was killed."""
+        return self.process.poll() is not None
+
+    def close(self) -> None:
+        """Hang up, and wait until it has ended its lanes and itself."""
+        self._orders.close()
+        try:
+            self.process.wait(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # its lanes die with it
+            self.process.wait()
+
+    def __enter__(self) -> Office:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
 
 
 class _Lane:
     """The driver's end of one lane."""
 
-    def __init__(self, settings: dict[str, Any]):
-        environment = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-        self.process = subprocess.Popen(
-            [sys.executable, *LANE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-            cwd=settings["root"],
-        )
+    def __init__(self, office: Office, number: int, line: socket.socket):
+        self.office = office
+        self.number = number
+        self.line = line
+        self._answers = line.makefile("r", encoding="utf-8")
         self.job: Job | None = None
         self.tries = 0
         self.deadline = time.monotonic() + START_SECONDS
         self.ready = False
-        self._say(json.dumps(settings))
 
     def start(self, job: Job, tries: int, seconds: float) -> None:
-        from autograder.lane import job_to_json
-
+        """Hand it a job; that it has ended is noticed where its answer is read."""
         self.job, self.tries, self.deadline = job, tries, time.monotonic() + seconds
-        self._say(job_to_json(job))
-
-    def _say(self, line: str) -> None:
-        """Write a line; that a lane has ended is noticed where its answer is read."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
+        with contextlib.suppress(OSError):
+            self.line.sendall((job_to_json(job) + "\n").encode())
 
     def answer(self) -> dict[str, Any] | None:
         """The next line that it says; None where it has ended, in the middle of a line perhaps."""
-        assert self.process.stdout is not None
         try:
-            return json.loads(self.process.stdout.readline())
-        except ValueError:
+            return json.loads(self._answers.readline())
+        except (ValueError, OSError):
             return None
 
     def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
+        self._answers.close()
+        self.line.close()
+        self.office.end_lane(self.number)
 
 
-def _settings(prepared: Prepared, folder: Path, seeds: SeedSource, level: str) -> dict[str, Any]:
+def settings_of(prepared: Prepared, folder: Path, seeds: SeedSource, level: str) -> dict[str, Any]:
     """What a lane has to know."""
     return {
         "root": str(prepared.curriculum.root),
@@ -108,7 +160,8 @@ class WarmLane:
 
     def __init__(self, prepared: Prepared, folder: Path, seeds: SeedSource, level: str):
         self.prepared = prepared
-        self.settings = _settings(prepared, folder, seeds, level)
+        self.settings = settings_of(prepared, folder, seeds, level)
+        self.office: Office | None = None
         self.lane: _Lane | None = None
 
     def grade(self, job: Job) -> Record:
@@ -129,7 +182,8 @@ class WarmLane:
 
     def _ready_lane(self) -> _Lane:
         if self.lane is None:
-            self.lane = _Lane(self.settings)
+            self.office = Office(self.prepared.curriculum.root)
+            self.lane = self.office.open_lane(self.settings)
             answer = _wait_for(self.lane)
             if answer is None or "refused" in answer:
                 self.close()
@@ -139,23 +193,32 @@ class WarmLane:
         return self.lane
 
     def close(self) -> None:
+        """End the lane and its office."""
         if self.lane is not None:
             self.lane.end()
             self.lane = None
+        if self.office is not None:
+            self.office.close()
+            self.office = None
 
 
 def _wait_for(lane: _Lane) -> dict[str, Any] | None:
     """The next answer of a lane; None where it has ended or its time is over."""
-    assert lane.process.stdout is not None
     with selectors.DefaultSelector() as selector:
-        selector.register(lane.process.stdout, selectors.EVENT_READ)
+        selector.register(lane.line, selectors.EVENT_READ)
         if not selector.select(timeout=max(lane.deadline - time.monotonic(), 0.0)):
             return None
     return lane.answer()
 
 
 def grade_all(
-    prepared: Prepared, folder: Path, jobs: Iterable[Job], seeds: SeedSource, level: str, workers: int = 0
+    prepared: Prepared,
+    folder: Path,
+    jobs: Iterable[Job],
+    seeds: SeedSource,
+    level: str,
+    workers: int = 0,
+    office: Office | None = None,
 ) -> Iterator[Record]:
     """Grade submissions in parallel; yields each record as soon as it is there.
 
@@ -163,25 +226,36 @@ def grade_all(
         prepared: the assignment; folder: where `prepare` put it.
         jobs: what to grade. seeds: the course secret. level: isolation asked for.
         workers: lanes; 0 for the number of cores, never more than there are jobs.
+        office: one that is getting warm already; it is closed in the end.
 
     Raises:
         CourseError: the machine offers less isolation than asked for. GraderFault: no lane can be started.
     """
     waiting = collections.deque((job, 1) for job in jobs)
     if not waiting:
+        if office is not None:
+            office.close()
         return
-    settings, allowed = _settings(prepared, folder, seeds, level), _allowed(prepared)
+    settings, allowed = settings_of(prepared, folder, seeds, level), _allowed(prepared)
     lanes: list[_Lane] = []
     selector = selectors.DefaultSelector()
 
     def open_lane() -> None:
-        lane = _Lane(settings)
+        nonlocal office
+        if office is None or office.ended():
+            if office is not None:
+                office.close()
+            office = Office(prepared.curriculum.root)
+        lane = office.open_lane(settings)
         lanes.append(lane)
-        selector.register(lane.process.stdout, selectors.EVENT_READ, lane)  # type: ignore[arg-type]
+        selector.register(lane.line, selectors.EVENT_READ, lane)
 
     def close_lane(lane: _Lane) -> None:
-        selector.unregister(lane.process.stdout)  # type: ignore[arg-type]
+        selector.unregister(lane.line)
         lanes.remove(lane)
+        if not lane.ready:  # has its office ended? It takes a moment.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                lane.office.process.wait(timeout=MOMENT)
         lane.end()
 
     def give_up_or_retry(lane: _Lane, reason: str) -> Record | None:
@@ -233,5 +307,8 @@ def grade_all(
                     yield late
     finally:
         for lane in list(lanes):
+            lane.ready = True
             close_lane(lane)
         selector.close()
+        if office is not None:
+            office.close()

@@ -19,7 +19,7 @@ from mini_class import FULL
 
 from autograder import runs, schedule
 from autograder.errors import CourseError
-from autograder.grading import Job
+from autograder.jobs import Job
 from autograder.judge.problems import GraderFault
 from autograder.preparation import Prepared
 from autograder.record import Record

@@ -50,6 +50,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; wrong use and bad files end as one line on stderr and status 2."""
+    # jsonschema would use it for addresses, of which a notebook's schema has none; to import it takes as long as torch.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     try:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Abort:

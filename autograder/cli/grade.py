@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from autograder.curriculum import Assignment, Curriculum, Notebook, load_curriculum
 from autograder.errors import CourseError
-from autograder.grading import Job
+from autograder.jobs import Job
 from autograder.judge.seeds import course_secret
 from autograder.policy import SlipLedger
 from autograder.preparation import Prepared, prepare, with_examiner
@@ -124,13 +125,22 @@ def grade_class(
     """Grade everything that was handed in for an assignment; see `course grade --help`."""
     from autograder import runs
     from autograder.cli.words import print_changes
+    from autograder.records import record_path
+    from autograder.schedule import Office, settings_of
     from autograder.table import print_table
 
     console = Console()
     jobs = runs.find_jobs(submitted, assignment, curriculum.timezone, student)
     seeds = course_secret(curriculum.root)
-    with runs.run_lock(out, assignment), runs.work_folder(out, assignment) as folder:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(runs.run_lock(out, assignment))
+        folder = stack.enter_context(runs.work_folder(out, assignment))
+        office = None
+        if regrade or not all(record_path(out, job.student, assignment.name).exists() for job in jobs):
+            office = stack.enter_context(Office(curriculum.root))  # it gets warm while we prepare
         prepared = prepare(curriculum, assignment, folder)
+        if office is not None:
+            office.tell(settings_of(prepared, folder, seeds, curriculum.isolation))
         left, done = runs.to_grade(out, jobs, prepared, seeds, again=regrade)
         if done:
             console.print(f"{len(done)} of {len(jobs)} submissions are graded already and unchanged.")
@@ -138,7 +148,7 @@ def grade_class(
         fresh: list[Record] = []
         found = []
         for record in _with_progress(
-            runs.grade_jobs(prepared, folder, left, seeds, curriculum.isolation, workers), left
+            runs.grade_jobs(prepared, folder, left, seeds, curriculum.isolation, workers, office), left
         ):
             if regrade:
                 before = next((runs.previous(out, j, assignment) for j in left if j.student == record.student), None)

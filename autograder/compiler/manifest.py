@@ -7,12 +7,13 @@ import functools
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any
-
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING, Any
 
 from autograder.curriculum import Curriculum, Notebook
 from autograder.errors import CourseError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 SCHEMA = 1
 

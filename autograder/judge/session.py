@@ -45,7 +45,7 @@ from autograder.judge.quiet import NOTHING, Names, quiet_names, released_names
 from autograder.judge.sealed import sealed
 from autograder.judge.seeds import SeedSource
 from autograder.record import Status
-from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sandbox, SandboxFault, Zygote
+from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sandbox, SandboxFault, Twin
 
 # How the namespace of an exercise is prepared. The first is what the notebook does when it is run from the top; the
 # others are tried when an exercise does not get full marks that way, and the best counts.
@@ -98,7 +98,7 @@ class GradingSession:
 
     def __init__(
         self,
-        zygote: Zygote,
+        zygote: Twin,
         manifest: Manifest,
         submission: Submission,
         limits: Limits,

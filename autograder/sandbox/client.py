@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -201,8 +202,55 @@ class Sandbox:
         self.close()
 
 
-class Zygote:
-    """A warm process that makes sandboxes. Use as a context manager.
+class Twin:
+    """A warm process that makes sandboxes, at the other end of a socket.
+
+    Args:
+        control: the socket. level: its isolation.
+    """
+
+    def __init__(self, control: wire.Channel, level: str):
+        self.control = control
+        self.level = level
+
+    def sandbox(self, limits: Limits, max_result_mb: int = 64) -> Sandbox:
+        """A fresh sandbox for one submission."""
+        channel = self._send_end_of_pair({"limits": limits.as_dict(), "namespaces": self.level == "bubblewrap"})
+        header = self._first_answer(channel, "no sandbox was made")
+        if "fault" in header:
+            channel.close()
+            raise SandboxFault(f"no sandbox was made: {header['fault']}")
+        return Sandbox(channel, bool(header.get("namespaces")), max_result_mb)
+
+    def _send_end_of_pair(self, request: dict[str, Any]) -> wire.Channel:
+        """Send a request with one end of a new pair of sockets; returns the other end."""
+        ours, theirs = wire.pair()
+        try:
+            self.control.send(request, fd=theirs.fileno())
+        except wire.Closed as error:
+            ours.close()
+            raise SandboxFault(f"the zygote has ended: {error}") from None
+        finally:
+            theirs.close()
+        return wire.Channel(ours)
+
+    @staticmethod
+    def _first_answer(channel: wire.Channel, problem: str) -> dict[str, Any]:
+        try:
+            return channel.receive(time.monotonic() + ANSWER_SECONDS)[0]
+        except wire.WireError as error:
+            channel.close()
+            raise SandboxFault(f"{problem}: {error}") from None
+
+    def alive(self) -> bool:
+        """Whether it can make further sandboxes: it says nothing unasked, so what can be read is the end."""
+        return not select.select([self.control], [], [], 0)[0]
+
+
+class Zygote(Twin):
+    """A warm process that is started here. Use as a context manager.
+
+    It gets warm by itself; who asks it for something waits until it is.
 
     Args:
         library: folder that holds the student edition of `course_lib`.
@@ -211,57 +259,54 @@ class Zygote:
 
     Raises:
         CourseError: the machine offers less isolation than asked for.
-        SandboxFault: the zygote did not start; the message has the end of what it printed.
     """
 
     def __init__(self, library: Path, level: str = "bubblewrap", warm: tuple[str, ...] = ()):
-        self.level = isolation.require(level)
+        level = isolation.require(level)
         self._folder = tempfile.TemporaryDirectory(prefix="zygote-", dir=library.parent)
+        self._log = Path(self._folder.name, "log")
+        self._warm = False
         ours, theirs = wire.pair()
-        log = Path(self._folder.name, "log")
-        command = isolation.zygote_command(self.level, library, theirs.fileno(), Path(self._folder.name), warm)
-        with log.open("wb") as stderr:
+        super().__init__(wire.Channel(ours), level)
+        command = isolation.zygote_command(level, library, theirs.fileno(), Path(self._folder.name), warm)
+        with self._log.open("wb") as stderr:
             self.process = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
             )
         theirs.close()
-        self.control = wire.Channel(ours)
+
+    def wait(self) -> None:
+        """Wait until it is warm.
+
+        Raises:
+            SandboxFault: it did not start; the message has the end of what it printed.
+        """
+        if self._warm:
+            return
         try:
             self.control.receive(time.monotonic() + START_SECONDS)
         except wire.WireError as error:
+            log = self._log.read_text(errors="replace") if self._log.exists() else ""
             self.close()
-            tail = " | ".join(log.read_text(errors="replace").strip().splitlines()[-3:]) if log.exists() else ""
+            tail = " | ".join(log.strip().splitlines()[-3:])
             raise SandboxFault(f"the sandbox did not start: {error} {tail}".strip()) from None
+        self._warm = True
 
     def sandbox(self, limits: Limits, max_result_mb: int = 64) -> Sandbox:
         """A fresh sandbox for one submission."""
-        ours, theirs = wire.pair()
-        request = {"limits": limits.as_dict(), "namespaces": self.level == "bubblewrap"}
-        try:
-            self.control.send(request, fd=theirs.fileno())
-        except wire.Closed as error:
-            raise SandboxFault(f"the zygote has ended: {error}") from None
-        finally:
-            theirs.close()
-        channel = wire.Channel(ours)
-        try:
-            header, _ = channel.receive(time.monotonic() + ANSWER_SECONDS)
-        except wire.WireError as error:
-            channel.close()
-            raise SandboxFault(f"no sandbox was made: {error}") from None
-        if "fault" in header:
-            channel.close()
-            raise SandboxFault(f"no sandbox was made: {header['fault']}")
-        return Sandbox(channel, bool(header.get("namespaces")), max_result_mb)
+        self.wait()
+        return super().sandbox(limits, max_result_mb)
 
-    def alive(self) -> bool:
-        """Whether the zygote can make further sandboxes."""
-        return self.process.poll() is None
+    def twin(self) -> Twin:
+        """A copy of it, for another lane: it ends when whoever holds its socket hangs up, or when this one ends."""
+        self.wait()
+        channel = self._send_end_of_pair({"twin": True})
+        self._first_answer(channel, "the zygote cannot be copied")
+        return Twin(channel, self.level)
 
     def close(self) -> None:
         """End the zygote and whatever it has forked, and remove its folder."""
-        if hasattr(self, "control"):
-            self.control.close()
+        self.control.close()
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -279,4 +324,4 @@ class Zygote:
         self.close()
 
 
-__all__ = ["Process", "ProcessGone", "ProcessTimeout", "Sandbox", "SandboxFault", "Zygote"]
+__all__ = ["Process", "ProcessGone", "ProcessTimeout", "Sandbox", "SandboxFault", "Twin", "Zygote"]

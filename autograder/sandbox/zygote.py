@@ -70,6 +70,12 @@ def main() -> None:
         if fd is None:
             continue
         pid = os.fork()
+        if pid == 0 and "twin" in header:
+            confine.die_with_parent()
+            control.close()
+            control = wire.Channel(socket.socket(fileno=fd))
+            control.send({"ready": os.getpid()})
+            continue
         if pid == 0:
             control.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

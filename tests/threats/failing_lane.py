@@ -1,14 +1,13 @@
 """A stand-in for `autograder.lane` that fails in the way that the name of a student asks for. It needs no torch."""
 
+import functools
 import json
 import os
-import sys
+import socket
 import time
 from pathlib import Path
 
-
-def say(text: str) -> None:
-    os.write(1, text.encode())
+from autograder.office import Orders
 
 
 def first_time(memory: Path, name: str) -> bool:
@@ -18,16 +17,16 @@ def first_time(memory: Path, name: str) -> bool:
     return not seen
 
 
-def main() -> None:
-    memory = Path(json.loads(sys.stdin.readline())["folder"])
-    if (memory / "no-start").exists():
-        os._exit(1)
+def lane(memory: Path, line: socket.socket) -> None:
+    def say(text: str) -> None:
+        line.sendall(text.encode())
+
     if (memory / "refuse").exists():
         say(json.dumps({"refused": "this machine offers less isolation"}) + "\n")
         time.sleep(60)
     say(json.dumps({"ready": "bubblewrap"}) + "\n")
-    for line in sys.stdin:
-        job = json.loads(line)
+    for text in line.makefile("r", encoding="utf-8"):
+        job = json.loads(text)
         student = job["student"]
         record = {"schema": 1, "student": student, "assignment": "01_mini", "points": 14.0, "score": 11.0}
         record["notebooks"] = []
@@ -46,6 +45,14 @@ def main() -> None:
         if student.startswith("slow"):
             time.sleep(600)
         say(answer)
+
+
+def main() -> None:
+    orders = Orders()
+    memory = Path(orders.settings()["folder"])
+    if (memory / "no-start").exists():
+        os._exit(1)
+    orders.serve(lambda: functools.partial(lane, memory))
 
 
 if __name__ == "__main__":  # pytest imports every file here for its doctests

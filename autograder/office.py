@@ -1,0 +1,80 @@
+"""An office: the warm process from which the lanes of a run are forked, and which ends them when the driver says so.
+
+What every lane needs (torch, the collected suites, a warm zygote) is made once, here; the office itself grades
+nothing, so that no submission can hurt it. Its orders come as datagrams, one JSON object each, with a socket beside
+those that open a lane. When the driver hangs up, or dies, the office ends its lanes and itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from autograder.sandbox import confine
+
+LONGEST_ORDER = 1 << 20
+
+
+class Orders:
+    """The office's end of the line to the driver, whose descriptor stands on the command line."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(fileno=int(sys.argv[1]))
+        self.children: dict[int, int] = {}  # lane -> process
+
+    def settings(self) -> dict[str, Any]:
+        """The first order: what a lane has to know. Ends the process where the driver has gone."""
+        return json.loads(self.socket.recv(LONGEST_ORDER) or sys.exit(0))
+
+    def serve(self, open_lane: Callable[[], Callable[[socket.socket], None]]) -> None:
+        """Follow orders until the driver hangs up.
+
+        Args:
+            open_lane: called before a lane is forked; what it returns is the lane, called in the fork with its socket.
+        """
+        try:
+            while True:
+                order, fds, _, _ = socket.recv_fds(self.socket, LONGEST_ORDER, 1)
+                if not order:
+                    return
+                said = json.loads(order)
+                if "end" in said:
+                    self._end(said["end"])
+                else:
+                    self._fork(said["open"], socket.socket(fileno=fds[0]), open_lane())
+        finally:
+            for number in list(self.children):
+                self._end(number)
+
+    def _fork(self, number: int, line: socket.socket, lane: Callable[[socket.socket], None]) -> None:
+        pid = os.fork()
+        if pid:
+            self.children[number] = pid
+            line.close()
+            return
+        status = 1
+        try:
+            confine.die_with_parent()
+            self.socket.close()
+            lane(line)
+            status = 0
+        except SystemExit as error:
+            print(error, file=sys.stderr)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(status)
+
+    def _end(self, number: int) -> None:
+        """Kill a lane, and bury it: until then its number cannot become that of another process."""
+        pid = self.children.pop(number, 0)
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
