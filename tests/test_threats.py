@@ -14,12 +14,13 @@ from threats import accidents
 from threats.case import DESCEND, ENTROPY, SOFTMAX, WORKER, Case
 from threats.forging import FORBIDDEN, FORGING, HONEST_BUT_UNUSUAL
 from threats.harm import HARM, REACHING
+from threats.traces import TRACES
 
 from autograder.grading import Examiner
 from autograder.record import NotebookResult, Record
 from autograder.sandbox import isolation
 
-CASES = [*FORGING, *FORBIDDEN, *HONEST_BUT_UNUSUAL, *HARM, *accidents.CASES]
+CASES = [*FORGING, *FORBIDDEN, *HONEST_BUT_UNUSUAL, *HARM, *accidents.CASES, *TRACES]
 
 
 def check(case: Case, result: NotebookResult) -> None:

@@ -53,6 +53,7 @@ _UNUSUAL_METHODS = {  # which run at times that no call of a test chooses, or fo
     "__array_ufunc__", "__prepare__", "__instancecheck__", "__subclasscheck__", "__getattr__", "__setattr__",
     "__get__", "__set__",
 }  # fmt: skip
+_OF_TENSORS = {"grad", "data", "requires_grad", "real", "imag"}
 _DECORATORS = {
     "staticmethod", "classmethod", "property", "dataclass", "dataclasses.dataclass", "torch.no_grad", "no_grad",
     "torch.enable_grad", "torch.inference_mode", "override",
@@ -310,8 +311,8 @@ class _Cell:
             raise _Noisy
         if root.id in ("cls", *self.known.steady, *self.known.modules):
             raise _Noisy
-        if self.depth == 0 and isinstance(node, ast.Attribute):
-            raise _Noisy
+        if isinstance(node, ast.Attribute) and root.id != "self" and node.attr not in _OF_TENSORS:
+            raise _Noisy  # perhaps of a function, under another name
 
     def _attribute(self, name: str) -> None:
         if name.startswith("__"):
