@@ -50,7 +50,7 @@ QUIET = {
     "an_error": "class Bad(ValueError): pass\ndef softmax(x):\n    try:\n        raise Bad('no')\n    except Bad as e:\n        return str(e)",
 }  # fmt: skip
 NOISY = {
-    **{name: traces.source_of(memory) for name, memory in traces.MEMORIES.items()},
+    **{name: traces.source_of(memory).replace("entropy", "softmax") for name, memory in traces.MEMORIES.items()},
     "not_python": "def softmax(",
     "a_magic": "%time\n" + SOFTMAX,
     "a_shell_line": "!ls\n" + SOFTMAX,
@@ -148,13 +148,12 @@ def test_what_ends_the_process_costs_its_own_test_only(
     examiner: Examiner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the middle of the line the process goes, and the rest is judged as if nothing had happened."""
-    source = "class Counter:\n    def __init__(self, start):\n        self.value = [0.5] * 3_000_000 if {} else start\n"
-    add = "    def add(self, n):\n        self.value += n\n        return self.value\n"
-    for condition, lost in (("start < 0", 0.0), ("True", 2.0)):
-        result = grade(examiner, handed_in({"Counter": source.format(condition) + add}), tmp_path)
+    source = COUNTER.replace("return self.value", "return [0.5] * 3_000_000 if {} else self.value")
+    for condition, lost in (("self.value < 0", 0.0), ("True", 2.0)):
+        result = grade(examiner, handed_in({"Counter": source.format(condition)}), tmp_path)
         assert result.score == FULL - lost
     assert by_name(result)["Counter"].status == "crashed"
-    slow = "class Counter:\n    def __init__(self, start):\n        self.value = start\n    def add(self, n):\n        while True: pass"
+    slow = COUNTER.replace("self.value += n", "while True: pass")
     result = grade(examiner, handed_in({"Counter": slow}), tmp_path, mini_class.limits(test_seconds=2))
     assert {e.name: e.status for e in result.exercises if e.status != "passed"} == {
         "Counter": "timeout",
@@ -194,7 +193,10 @@ def _same(examiner: Examiner, case: Case, folder: Path, carefully: Any) -> None:
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("case", [*accidents.CASES, *HONEST_BUT_UNUSUAL], ids=lambda case: case.name)
+HONEST = [c for c in [*accidents.CASES, *HONEST_BUT_UNUSUAL] if c.name != "magics_and_await"]  # which prints times
+
+
+@pytest.mark.parametrize("case", HONEST, ids=lambda case: case.name)
 def test_both_ways_say_the_same_of_what_happens_to_honest_people(
     case: Case, examiner: Examiner, tmp_path: Path, carefully: Any
 ) -> None:

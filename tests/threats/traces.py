@@ -7,7 +7,7 @@ as such. None of these may change what any exercise gets.
 
 from __future__ import annotations
 
-from threats.case import COUNTER, SOFTMAX, WORKER, Case
+from threats.case import COUNTER, ENTROPY, WORKER, Case
 
 # How a function could remember that it has been called: each defines `note()` and `noted()`, and calls that look
 # harmless one by one.
@@ -49,48 +49,44 @@ FORGOTTEN = {
 
 def source_of(memory: str) -> str:
     """A cell whose function takes a note whenever it is called."""
-    return memory + "\n" + SOFTMAX.replace("def softmax(logits):", "def softmax(logits):\n    note()")
+    return memory + "\n" + ENTROPY.replace("def entropy(logits):", "def entropy(logits):\n    note()")
 
 
-# A wrong entropy that gives the right answer once softmax has been tested, if that can be known.
-_LATER = """
-def entropy(logits):
-    share = softmax(logits)
-    right = -(share * share.log()).sum(-1)
-    return right if noted() else right * 0
-"""
+# A wrong counter that counts rightly once entropy has been tested, if that can be known.
+_LATER = COUNTER.replace("self.value += n", "self.value += n if noted() else 0")
 
 TRACES = [
     *(
-        Case(f"remembers_by_{name}", {"softmax": source_of(memory), "entropy": _LATER}, lost={"entropy": 2.0})
+        Case(f"remembers_by_{name}", {"entropy": source_of(memory), "Counter": _LATER}, lost={"Counter": 2.0})
         for name, memory in (MEMORIES | FORGOTTEN).items()
         if name not in ("a_file", "a_thread")  # a file stays where it is, as it always has; see below for threads
     ),
     Case(
         "a_thread_that_waits_for_the_next_exercise",
         {
-            "softmax": """
+            "entropy": """
 import threading, time
+right = "class Counter:\\n    def __init__(self, n): self.value = n\\n    def add(self, n): self.value += n; return self.value"
 def change():
     while True:
-        globals()["entropy"] = lambda x: -(x.softmax(-1) * x.log_softmax(-1)).sum(-1)
+        exec(right, globals())
         time.sleep(0.001)
 """
-            + SOFTMAX.replace(
-                "def softmax(logits):",
-                "def softmax(logits):\n    threading.Thread(target=change, daemon=True).start()",
+            + ENTROPY.replace(
+                "def entropy(logits):",
+                "def entropy(logits):\n    threading.Thread(target=change, daemon=True).start()",
             ),
-            "entropy": "import time\ntime.sleep(0.5)\ndef entropy(logits):\n    return logits.sum(-1)",
+            "Counter": "import time\ntime.sleep(0.5)\nclass Counter:\n    def __init__(self, n): self.value = n\n    def add(self, n): return n",
         },
-        lost={"entropy": 2.0},
+        lost={"Counter": 2.0},
     ),
     Case(
         "a_call_that_patches_what_follows",
         {
-            "softmax": SOFTMAX.replace(
-                "def softmax(logits):",
-                "def softmax(logits):\n    torch.Tensor.detach = None\n    torch.log = torch.exp",
-            ),
+            "entropy": ENTROPY.replace(
+                "def entropy(logits):",
+                "def entropy(logits):\n    torch.Tensor.clone = None\n    torch.Tensor.__mul__ = torch.Tensor.__add__",
+            ).replace("(share * share.log())", "torch.mul(share, share.log())"),
         },
     ),
     Case(
