@@ -57,7 +57,7 @@ _LATER = COUNTER.replace("self.value += n", "self.value += n if noted() else 0")
 
 TRACES = [
     *(
-        Case(f"remembers_by_{name}", {"entropy": source_of(memory), "Counter": _LATER}, lost={"Counter": 2.0})
+        Case(f"remembers_by_{name}", {"entropy": source_of(memory), "Counter": _LATER}, lost={"Counter": 1.0})
         for name, memory in (MEMORIES | FORGOTTEN).items()
         if name not in ("a_file", "a_thread")  # a file stays where it is, as it always has; see below for threads
     ),
@@ -78,7 +78,7 @@ def change():
             ),
             "Counter": "import time\ntime.sleep(0.5)\nclass Counter:\n    def __init__(self, n): self.value = n\n    def add(self, n): return n",
         },
-        lost={"Counter": 2.0},
+        lost={"Counter": 1.0},
     ),
     Case(
         "a_call_that_patches_what_follows",
