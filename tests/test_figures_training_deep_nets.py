@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 from collections.abc import Iterator
 from functools import partial
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +15,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from autograder.curriculum import load_curriculum
 from course_lib.figures import training_deep_nets as figures
 from course_lib.kit.widgets import Explorer, explore, figure_png
 from course_lib.training_deep_nets import SLIDE_TABLE
 
-ASKED_FOR = {
-    "BatchNorm", "Standardizer", "average_parameters", "batch_norm_backward", "clip_by_norm", "dropout",
-    "ensemble_vote", "he_init", "log_uniform", "orthogonal",
-}  # fmt: skip
+SOLUTION = load_curriculum().root / "solutions" / "02_backprop" / "training_deep_nets.py"
+ASKED_FOR = set(re.findall(r'^# %% exercise="(\w+)"', SOLUTION.read_text(encoding="utf-8"), re.MULTILINE))
+ROUNDS = {
+    "coarse": [
+        ({"rate": 1e-3, "decay": 0.1}, 0.5),
+        ({"rate": 0.1, "decay": 1e-4}, 0.9),
+        ({"rate": 5.0, "decay": 0.01}, nan),
+    ],
+    "fine": [({"rate": 0.05, "decay": 0.01}, 0.93), ({"rate": 0.2, "decay": 1e-4}, 0.95)],
+}
 
 
 def explorer(name: str) -> Explorer:
     function = getattr(figures, name)
     if name == "accuracy_bars":
         return explore(partial(function, {"one net": [0.9, 0.92], "ensemble": [0.93, 0.95]}, SLIDE_TABLE))
+    if name == "trials_plane":
+        return explore(partial(function, ROUNDS, "rate", "decay"))
     return explore(function)
 
 
@@ -44,6 +55,8 @@ def test_every_figure_draws_with_titles_and_labels(name: str, values: dict[str, 
     assert (picture[[0, 0, -1, -1], [0, -1, 0, -1], 3] == 0).all(), "the page has to show through"
     assert (picture[..., 3] > 0).mean() > 0.01, "nothing is drawn"
     for axes in figure.axes:
+        if axes.get_label() == "<colorbar>":
+            continue
         assert axes.get_title(), "a panel has no title"
         assert axes.get_xlabel(), f"{axes.get_title()!r} has no label below"
 

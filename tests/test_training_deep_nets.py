@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
+from collections.abc import Iterator
 from types import FunctionType
 
 import pytest
@@ -27,6 +28,7 @@ from course_lib.training_deep_nets import (
     batch_norm,
     batch_norm_backward,
     bootstrap,
+    classifier_runs,
     clip_by_norm,
     clip_by_value,
     compare_rates,
@@ -35,9 +37,15 @@ from course_lib.training_deep_nets import (
     dropout,
     ensemble_probabilities,
     ensemble_vote,
+    fused_batch_norm,
+    fused_batch_norm_backward,
+    fused_layer_norm,
+    fused_layer_norm_backward,
     gradient_statistics,
     grid_settings,
     he_init,
+    hidden_layer,
+    is_hopeless,
     layer_norm,
     layer_norm_backward,
     log_uniform,
@@ -130,9 +138,18 @@ def test_activations_are_standardized_with_what_the_layers_give_now() -> None:
 def test_normalizations_agree_with_pytorch_forward_and_backward(samples: int, features: int, seed: int) -> None:
     x, delta = 3 * draw(samples, features, seed=seed) + 1, draw(samples, features, seed=seed + 1)
     gamma, beta = draw(features, seed=seed + 2), draw(features, seed=seed + 3)
+
+    def their_batch_norm(*of: torch.Tensor) -> torch.Tensor:
+        return F.batch_norm(of[0], None, None, *of[1:], training=True)
+
+    def their_layer_norm(*of: torch.Tensor) -> torch.Tensor:
+        return F.layer_norm(of[0], (features,), *of[1:])
+
     pairs = (
-        (batch_norm, batch_norm_backward, lambda x, g, b: F.batch_norm(x, None, None, g, b, training=True)),
-        (layer_norm, layer_norm_backward, lambda x, g, b: F.layer_norm(x, (features,), g, b)),
+        (batch_norm, batch_norm_backward, their_batch_norm),
+        (fused_batch_norm, fused_batch_norm_backward, their_batch_norm),
+        (layer_norm, layer_norm_backward, their_layer_norm),
+        (fused_layer_norm, fused_layer_norm_backward, their_layer_norm),
     )
     for forward, backward, builtin in pairs:
         leaves = [tensor.clone().requires_grad_() for tensor in (x, gamma, beta)]
@@ -143,6 +160,25 @@ def test_normalizations_agree_with_pytorch_forward_and_backward(samples: int, fe
             backward(delta, gamma, *kept), torch.autograd.grad(expected, leaves, delta), strict=True
         ):
             assert_close(mine, theirs, rtol=1e-6, atol=1e-7)
+
+
+@devices
+def test_fused_forms_compute_what_the_readable_ones_do(device: str) -> None:
+    """Also what is kept for the backward pass, and also where the arguments must stay as they are."""
+    x, delta = 3 * draw(40, 17, device=device) + 1, draw(40, 17, seed=1, device=device)
+    gamma, beta = draw(17, seed=2, device=device), draw(17, seed=3, device=device)
+    for readable, backward, fused, fused_backward in (
+        (batch_norm, batch_norm_backward, fused_batch_norm, fused_batch_norm_backward),
+        (layer_norm, layer_norm_backward, fused_layer_norm, fused_layer_norm_backward),
+    ):
+        given = [tensor.clone() for tensor in (x, gamma, beta, delta)]
+        (expected, kept), (found, kept_too) = readable(x, gamma, beta), fused(x, gamma, beta)
+        assert_close(found, expected)
+        assert_close(kept_too.x_hat, kept.x_hat)
+        assert_close(kept_too.inverse_std, kept.inverse_std)
+        for mine, theirs in zip(fused_backward(delta, gamma, *kept), backward(delta, gamma, *kept_too), strict=True):
+            assert_close(mine, theirs)
+        assert all(torch.equal(*pair) for pair in zip((x, gamma, beta, delta), given, strict=True))
 
 
 def test_batch_norm_backward_is_orthogonal_to_shifts_and_scales() -> None:
@@ -381,6 +417,45 @@ def test_a_net_agrees_with_the_modules_of_pytorch() -> None:
     assert_close(net.logits(x), theirs.eval()(x))
 
 
+def test_hidden_layers_are_those_of_the_net() -> None:
+    """`Net` is written without the exercises, so both are held together here, at every place of the normalization."""
+    x = torch.randn(12, 4, generator=source(1))
+    for place in ("none", "before", "after"):
+        net = Net([4, 6, 3], norm=place, generator=source(0))
+        with torch.no_grad():
+            net.biases[0] += 0.5 if place != "before" else 0.0
+            for norm in net.norms:
+                norm.gamma.copy_(torch.linspace(0.5, 1.5, 6))
+                norm.beta.copy_(torch.linspace(-1, 1, 6))
+
+        def norm_of(z: torch.Tensor, of: Net = net) -> torch.Tensor:
+            return batch_norm(z, of.norms[0].gamma, of.norms[0].beta)[0]
+
+        hidden = hidden_layer(x, net.weights[0], net.biases[0], norm_of, place)
+        assert_close(hidden @ net.weights[1].T + net.biases[1], net.logits(x, train=True))
+    with pytest.raises(ValueError, match="place is 'behind'"):
+        hidden_layer(x, net.weights[0], net.biases[0], norm_of, "behind")
+
+
+def test_rates_are_compared_from_one_start_and_bad_runs_are_ended() -> None:
+    starts: list[float] = []
+    asked: dict[float, int] = {}
+
+    def run(norm: str, rate: float, generator: torch.Generator) -> Iterator[float]:
+        starts.append(torch.rand(1, generator=generator).item())
+        for step in range(10):
+            asked[rate] = step + 1
+            yield 2.0 * rate**step
+
+    found = compare_rates(run, [0.5, 10.0], ["none"], seed=3)
+    assert found == {"none": [pytest.approx(0.5**8 + 0.5**9), math.inf]}
+    assert len(set(starts)) == 1
+    assert asked == {0.5: 10, 10.0: 2}
+    assert [is_hopeless(losses) for losses in ([2.0, 5.9], [2.0, 6.1], [2.0, math.nan], [2.0, 9.0, 1.0])] == [
+        False, True, True, False
+    ]  # fmt: skip
+
+
 def test_heads_share_one_trunk() -> None:
     net = MultiHeadNet([4, 8], heads=5, classes=3, generator=source(0))
     sizes = [parameter.numel() for parameter in net.parameters]
@@ -406,7 +481,7 @@ def test_members_differ_and_are_reproducible() -> None:
 
 def test_batch_norm_allows_larger_rates() -> None:
     """At a rate of 1 the plain nets of 10 seeds ended at 2.29 or worse, with batch normalization at 0.70 or less."""
-    finals = compare_rates(digits(), [1.0], hidden=(50, 50, 50, 50), epochs=1)
+    finals = compare_rates(classifier_runs(digits(), hidden=(50, 50, 50, 50), epochs=1), [1.0])
     assert finals["none"][0] > 1.5
     assert finals["before"][0] < 1.0
     assert finals["after"][0] < 1.0
@@ -439,7 +514,12 @@ def test_search_tries_more_values_at_random_and_ignores_nan() -> None:
 
 
 def test_an_ensemble_beats_its_average_member_on_the_digits() -> None:
-    """The notebook's headline. With 500 images, over 5 seeds: one net 93.8 to 95.2 %, ten 94.1 to 96.1 %."""
-    tables = [lecture.ensemble_table(digits(seed, test_size=1297), seed) for seed in (0, 1)]
-    one, ten = (sum(table[name] for table in tables) / 2 for name in ("one net", "ensemble, average"))
-    assert 0.93 < one < ten < 0.97
+    """The notebook's headline, the mean of its five seeds: one net 94.5 % (93.8 to 95.2), ten 95.1 % (94.1 to 96.1).
+
+    Seeds are fixed; only the rounding of another processor could move some of 1,297 images."""
+    tables = [lecture.ensemble_table(digits(seed, test_size=1297), seed) for seed in range(5)]
+    one, ten = (sum(table[name] for table in tables) / 5 for name in ("one net", "ensemble, average"))
+    assert one == pytest.approx(0.945, abs=0.004)
+    assert ten == pytest.approx(0.951, abs=0.004)
+    assert one < ten
+    assert min(table["one net"] for table in tables) > 0.93

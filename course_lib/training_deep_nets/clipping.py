@@ -6,7 +6,8 @@ import torch
 
 
 def clip_by_value(gradients: Sequence[torch.Tensor], limit: float) -> list[torch.Tensor]:
-    """Cut every entry of every gradient to the range from -limit to limit; the direction may change.
+    """Cut every entry of every gradient to the range from -limit to limit; the direction may
+    change.
 
     Args:
         gradients: tensors of any shapes.
@@ -24,17 +25,19 @@ def clip_by_value(gradients: Sequence[torch.Tensor], limit: float) -> list[torch
 
 
 def clip_by_norm(gradients: Sequence[torch.Tensor], limit: float) -> list[torch.Tensor]:
-    """Shorten the gradient of all parameters together to the length `limit`, if it is longer; its direction stays.
+    """Shorten the gradient of all parameters together to the length `limit`, if it is longer;
+    its direction stays.
 
-    The slide's formula is g * min(||g||, c) / ||g|| with ||g|| over all entries of all tensors; at g = 0, where that is
-    0 / 0, the gradient stays 0.
+    The slide's formula is g * min(||g||, c) / ||g|| with ||g|| over all entries of all
+    tensors; at g = 0, where that is 0 / 0, the gradient stays 0.
 
     Args:
         gradients: at least one tensor, any shapes.
         limit: c, positive: the largest norm that is let through.
 
     Returns:
-        New tensors of the same shapes, all multiplied by the same factor; the same values where the norm is at most c.
+        New tensors of the same shapes, all multiplied by the same factor; the same values
+        where the norm is at most c.
 
     >>> clip_by_norm([torch.tensor([3.0]), torch.tensor([4.0])], 1.0)
     [tensor([0.6000]), tensor([0.8000])]

@@ -5,13 +5,12 @@ from typing import Any
 
 import torch
 
-State = Sequence[torch.Tensor]
-
 
 def bootstrap(
     x: torch.Tensor, labels: torch.Tensor, generator: torch.Generator | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw a data set of the same size from a data set: N samples WITH replacement, inputs and labels together.
+    """Draw a data set of the same size from a data set: N samples WITH replacement, inputs and
+    labels together.
 
     On average 1 - 1/e = 63 % of the samples occur in it.
 
@@ -21,7 +20,8 @@ def bootstrap(
         generator: source of randomness on the CPU; None means torch's global one.
 
     Returns:
-        Inputs and labels of the drawn samples, shapes as before. The arguments are not changed.
+        Inputs and labels of the drawn samples, shapes as before. The arguments are not
+        changed.
 
     >>> x, labels = bootstrap(torch.arange(5.0), torch.arange(5), torch.Generator().manual_seed(0))
     >>> torch.equal(x, labels.float()), len(x)
@@ -59,7 +59,8 @@ def ensemble_vote(probabilities: torch.Tensor) -> torch.Tensor:
         probabilities: of each member, shape (M, N, C).
 
     Returns:
-        Classes, int64, shape (N,). Of several classes with equally many votes, the one with the smallest number.
+        Classes, int64, shape (N,). Of several classes with equally many votes, the one with
+        the smallest number.
 
     >>> ensemble_vote(torch.tensor([[[0.4, 0.6]], [[0.4, 0.6]], [[1.0, 0.0]]]))
     tensor([1])
@@ -85,23 +86,25 @@ def disagreement(probabilities: torch.Tensor) -> torch.Tensor:
     tensor([[0., 1.],
             [1., 0.]])
 
-    Source: lecture 7, ensembles in practice: is there enough diversity without resampling? L07.18.
+    Source: lecture 7, ensembles in practice: diversity without resampling. L07.18.
     """
     choices = probabilities.argmax(dim=2)  # (M, N)
     return (choices.unsqueeze(0) != choices.unsqueeze(1)).to(probabilities.dtype).mean(dim=2)
 
 
-def snapshots(steps: Iterable[Any], state: State, every: int) -> list[list[torch.Tensor]]:
+def snapshots(steps: Iterable[Any], state: Sequence[torch.Tensor], every: int) -> list[list[torch.Tensor]]:
     """Run a training loop to its end and copy its parameters after every so many steps.
 
     Args:
-        steps: an iterable that makes one training step for each item asked of it, for example a generator that yields
-            after each update.
+        steps: an iterable that makes one training step for each item asked of it, for example
+            a generator that yields after each update.
         state: the tensors that training changes in place.
         every: steps between two snapshots, at least 1: the first is taken after step `every`.
+            Snapshots that are only a few steps apart are nearly the same net.
 
     Returns:
-        One list of tensors a snapshot, in the order of time. They are detached copies: later steps do not change them.
+        One list of tensors a snapshot, in the order of time. They are detached copies: later
+        steps do not change them.
 
     >>> theta = torch.zeros(1)
     >>> def descend():
@@ -122,15 +125,15 @@ def snapshots(steps: Iterable[Any], state: State, every: int) -> list[list[torch
 def average_parameters(states: Sequence[Sequence[torch.Tensor]]) -> list[torch.Tensor]:
     """Average the parameters of several snapshots of ONE training run, tensor by tensor.
 
-    It makes no sense for nets from different random starts: their units have different roles in different places, and
-    the average of two good nets is then a bad one.
+    It makes no sense for nets from different random starts: their units have different roles
+    in different places, and the average of two good nets is then a bad one.
 
     Args:
         states: M >= 1 lists of tensors with the same shapes.
 
     Returns:
-        New tensors. Floating-point tensors are averaged; of integer ones, such as counters of steps, the last state's
-        value is taken. The arguments are not changed.
+        New tensors. Floating-point tensors are averaged; of integer ones, such as counters of
+        steps, the last state's value is taken. The arguments are not changed.
 
     >>> average_parameters([[torch.tensor([1.0]), torch.tensor(3)], [torch.tensor([2.0]), torch.tensor(7)]])
     [tensor([1.5000]), tensor(7)]

@@ -10,15 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-Space = Mapping[str, tuple[float, float]]
-Trial = tuple[dict[str, float], float]
-
 
 def log_uniform(low: float, high: float, size: int, generator: torch.Generator | None = None) -> torch.Tensor:
-    """Draw numbers whose LOGARITHM is uniform: each factor of ten of the range gets equally many.
+    """Draw numbers whose LOGARITHM is uniform: each factor of ten of the range gets equally
+    many.
 
-    (The slide writes 10**uniform(-3, -6), with the larger bound first; here low comes first, and both are the values
-    themselves, not exponents.)
+    (The slide writes 10**uniform(-3, -6), with the larger bound first; here low comes first,
+    and both are the values themselves, not exponents.)
 
     Args:
         low: smallest value, positive.
@@ -44,16 +42,19 @@ def log_uniform(low: float, high: float, size: int, generator: torch.Generator |
     return torch.exp(math.log(low) + u * (math.log(high) - math.log(low))).clamp(low, high)  # exp(log(high)) may exceed
 
 
-def random_settings(space: Space, trials: int, generator: torch.Generator | None = None) -> list[dict[str, float]]:
-    """Draw settings at random, every hyperparameter anew for every trial.
+def random_settings(
+    space: Mapping[str, tuple[float, float]], trials: int, generator: torch.Generator | None = None
+) -> list[dict[str, float]]:
+    """Draw settings at random, every hyperparameter anew for every trial, independently and
+    uniformly in its logarithm.
 
     Args:
-        space: name and (low, high) of each hyperparameter, positive; drawn by `log_uniform` in this order.
+        space: name and (low, high) of each hyperparameter, positive.
         trials: number of settings.
         generator: source of randomness on the CPU; None means torch's global one.
 
     Returns:
-        One dictionary a trial.
+        One dictionary a trial: each name of the space with a number from its range.
 
     >>> [sorted(settings) for settings in random_settings({"rate": (1e-4, 1e-1), "decay": (1e-5, 1.0)}, 2)]
     [['decay', 'rate'], ['decay', 'rate']]
@@ -64,8 +65,9 @@ def random_settings(space: Space, trials: int, generator: torch.Generator | None
     return [{name: values[trial] for name, values in columns.items()} for trial in range(trials)]
 
 
-def grid_settings(space: Space, per_axis: int) -> list[dict[str, float]]:
-    """Give all combinations of `per_axis` values of each hyperparameter, evenly spaced in their logarithm.
+def grid_settings(space: Mapping[str, tuple[float, float]], per_axis: int) -> list[dict[str, float]]:
+    """Give all combinations of `per_axis` values of each hyperparameter, evenly spaced in
+    their logarithm.
 
     With two hyperparameters and 25 trials a grid tries 5 values of each, random search 25.
 
@@ -90,15 +92,19 @@ def grid_settings(space: Space, per_axis: int) -> list[dict[str, float]]:
 
 def search(
     score: Callable[[dict[str, float]], float], settings: Sequence[dict[str, float]]
-) -> tuple[Trial, list[Trial]]:
-    """Try settings and keep the books: which was best on the validation data, and what all of them gave.
+) -> tuple[tuple[dict[str, float], float], list[tuple[dict[str, float], float]]]:
+    """Try settings and keep the books: which was best on the validation data, and what all of
+    them gave.
 
     Args:
-        score: score(settings) trains and gives the VALIDATION accuracy; NaN, from a run that diverged, is worst.
+        score: score(settings) trains once and gives the VALIDATION accuracy, the more the
+            better; NaN, from a run that diverged, is worse than anything else. It is called
+            once for each setting, in their order.
         settings: at least one.
 
     Returns:
-        (best, trials): the best trial, the first of equals, as (settings, score), and all of them in order.
+        (best, trials): the best trial, the first of equals, as (settings, score), and all of
+        them in order.
 
     >>> search(lambda settings: -abs(settings["rate"] - 1), [{"rate": 0.0}, {"rate": 3.0}])
     (({'rate': 0.0}, -1.0), [({'rate': 0.0}, -1.0), ({'rate': 3.0}, -2.0)])
@@ -117,7 +123,8 @@ def is_hopeless(losses: Sequence[float], factor: float = 3.0) -> bool:
         factor: how many times the first loss is too much.
 
     Returns:
-        True if the latest loss is not finite or above factor times the first.
+        True if the latest loss is not finite (NaN or infinite) or above factor times the
+        first.
 
     >>> is_hopeless([2.3, 2.5]), is_hopeless([2.3, 50.0]), is_hopeless([2.3, float("nan")])
     (False, True, True)

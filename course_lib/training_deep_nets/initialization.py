@@ -5,18 +5,18 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-Activation = Callable[[torch.Tensor], torch.Tensor]
-
 
 def normal_layers(
     depth: int, width: int, std: float, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
 ) -> list[torch.Tensor]:
-    """Draw the weights of a deep net whose layers are all equally wide, every entry normal with the same deviation.
+    """Draw the weights of a deep net whose layers are all equally wide, every entry normal
+    with the same deviation.
 
     Args:
         depth: number of layers.
         width: units of each layer, and number of inputs.
-        std: STANDARD DEVIATION of each weight. The slide's N(0, 0.0001) names the variance: that is std=0.01.
+        std: STANDARD DEVIATION of each weight. The slide's N(0, 0.0001) names the variance:
+            that is std=0.01.
         generator: source of randomness on the CPU; None means torch's global one.
         dtype: of the result.
 
@@ -31,11 +31,15 @@ def normal_layers(
     return [std * torch.randn(width, width, generator=generator, dtype=dtype) for _ in range(depth)]
 
 
-def activation_statistics(weights: Sequence[torch.Tensor], x: torch.Tensor, activation: Activation) -> torch.Tensor:
-    """Measure mean and standard deviation of the activations of each layer of a net without biases.
+def activation_statistics(
+    weights: Sequence[torch.Tensor], x: torch.Tensor, activation: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Measure mean and standard deviation of the activations of each layer of a net without
+    biases.
 
-    The slide heads its second table "without nonlinearities". Its numbers, .628 to .228, come from a net with tanh; a
-    linear net with the same weights keeps a standard deviation of about 1.
+    The slide heads its second table "without nonlinearities". Its numbers, .628 to .228, come
+    from a net with tanh; a linear net with the same weights keeps a standard deviation of
+    about 1.
 
     Args:
         weights: L matrices, W_k of shape (units of layer k, units of the layer before).
@@ -43,8 +47,8 @@ def activation_statistics(weights: Sequence[torch.Tensor], x: torch.Tensor, acti
         activation: applied after EVERY layer.
 
     Returns:
-        Shape (L + 1, 2): mean and standard deviation over all samples and units together, divided by their number.
-        Row 0 is the input, row k the activations of layer k.
+        Shape (L + 1, 2): mean and standard deviation over all samples and units together,
+        divided by their number. Row 0 is the input, row k the activations of layer k.
 
     >>> activation_statistics([torch.tensor([[2.0]])], torch.tensor([[1.0], [3.0]]), torch.relu)
     tensor([[2., 1.],
@@ -52,19 +56,22 @@ def activation_statistics(weights: Sequence[torch.Tensor], x: torch.Tensor, acti
 
     Source: lecture 7, activations by depth. L07.08, L07.10, L07.11.
     """
-    rows = []
     a = x
-    for layer in range(len(weights) + 1):
-        if layer:
-            a = activation(a @ weights[layer - 1].T)
+    rows = [torch.stack([a.mean(), a.std(correction=0)])]
+    for weight in weights:
+        a = activation(a @ weight.T)
         rows.append(torch.stack([a.mean(), a.std(correction=0)]))
     return torch.stack(rows)
 
 
 def gradient_statistics(
-    weights: Sequence[torch.Tensor], x: torch.Tensor, activation: Activation, upstream: torch.Tensor
+    weights: Sequence[torch.Tensor],
+    x: torch.Tensor,
+    activation: Callable[[torch.Tensor], torch.Tensor],
+    upstream: torch.Tensor,
 ) -> torch.Tensor:
-    """Measure how large the gradient of each weight matrix is: dL/dW = delta a^T vanishes with either factor.
+    """Measure how large the gradient of each weight matrix is: dL/dW = delta a^T vanishes with
+    either factor.
 
     Args:
         weights: L matrices as in `activation_statistics`.
@@ -90,7 +97,8 @@ def gradient_statistics(
 
 
 def predicted_second_moment(inputs: int, weight_variance: float, depth: int, start: float = 1.0) -> torch.Tensor:
-    """Predict E[a^2] of each layer of a LINEAR net: every layer multiplies it by inputs * weight_variance.
+    """Predict E[a^2] of each layer of a LINEAR net: every layer multiplies it by inputs *
+    weight_variance.
 
     z_i = sum_j W_ij a_j has `inputs` independent terms of mean 0, so their variances add.
 
@@ -114,12 +122,13 @@ def predicted_second_moment(inputs: int, weight_variance: float, depth: int, sta
 def xavier_init(
     units: int, inputs: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
-    """Draw weights that keep the scale of a linear layer: normal, standard deviation 1 / sqrt(inputs).
+    """Draw weights that keep the scale of a linear layer: normal, standard deviation 1 /
+    sqrt(inputs).
 
     Args:
         units: number of rows.
-        inputs: D_a, the fan-in of the layer, number of columns. (Glorot and Bengio average fan-in and fan-out; the
-            lecture takes the fan-in.)
+        inputs: D_a, the fan-in of the layer, number of columns. (Glorot and Bengio average
+            fan-in and fan-out; the lecture takes the fan-in.)
         generator: source of randomness on the CPU; None means torch's global one.
         dtype: of the result.
 
@@ -137,10 +146,12 @@ def xavier_init(
 def he_init(
     units: int, inputs: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
-    """Draw weights that keep the second moment through a linear layer and ReLU: normal, deviation sqrt(2 / inputs).
+    """Draw weights that keep the second moment through a linear layer and ReLU: normal,
+    deviation sqrt(2 / inputs).
 
-    ReLU of a symmetric z halves E[z^2]; the slide says that it halves the variance, but Var[ReLU(z)] of a standard
-    normal z is 0.34. It is the second moment that the next layer sees.
+    ReLU of a symmetric z halves E[z^2]; the slide says that it halves the variance, but
+    Var[ReLU(z)] of a standard normal z is 0.34. It is the second moment that the next layer
+    sees.
 
     Args:
         units: number of rows.
@@ -162,8 +173,9 @@ def he_init(
 def active_fraction(bias: torch.Tensor, std: float = 1.0) -> torch.Tensor:
     """Give the share of inputs for which a ReLU is active, z = N(0, std^2) + bias > 0.
 
-    A unit that is off for half of the inputs is not dead: it is on for the others. The small positive biases of the
-    slide, 0.1, move the share a little above one half; they are for hidden layers, not for the output.
+    A unit that is off for half of the inputs is not dead: it is on for the others. The small
+    positive biases of the slide, 0.1, move the share a little above one half; they are for
+    hidden layers, not for the output.
 
     Args:
         bias: any shape, floating point.
@@ -183,20 +195,22 @@ def active_fraction(bias: torch.Tensor, std: float = 1.0) -> torch.Tensor:
 def orthogonal(
     shape: Sequence[int], generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
-    """Draw weights all of whose singular values are 1, so that a layer stretches no direction and shrinks none.
+    """Draw weights all of whose singular values are 1, so that a layer stretches no direction
+    and shrinks none.
 
-    A matrix of independent normal entries is decomposed, A = U S V^T, and S is replaced by 1. (The slide calls the
-    entries of S eigenvalues and leaves out the transposition; they are singular values.)
+    A matrix of independent normal entries is decomposed, A = U S V^T, and S is replaced by 1.
+    (The slide calls the entries of S eigenvalues and leaves out the transposition; they are
+    singular values.)
 
     Args:
-        shape: (units, inputs), or (units, channels, height, width) and the like: all axes but the first are flattened
-            for the decomposition.
+        shape: (units, inputs), or (units, channels, height, width) and the like: all axes but
+            the first are flattened for the decomposition.
         generator: source of randomness on the CPU; None means torch's global one.
         dtype: of the result.
 
     Returns:
-        A tensor of this shape. Flattened to a matrix it has orthonormal rows if it has no more rows than columns, and
-        orthonormal columns otherwise.
+        A tensor of this shape. Flattened to a matrix it has orthonormal rows if it has no more
+        rows than columns, and orthonormal columns otherwise.
 
     >>> wide = orthogonal((2, 5))
     >>> (wide @ wide.T - torch.eye(2)).abs().max() < 1e-5

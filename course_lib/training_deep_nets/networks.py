@@ -7,7 +7,7 @@ test holds both together.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from course_lib.optimization import Momentum
 from course_lib.softmax_regression import minibatches, negative_log_likelihood, softmax
 from course_lib.training_deep_nets.ensembles import average_parameters, ensemble_probabilities, ensemble_vote, snapshots
 from course_lib.training_deep_nets.hyperparameters import is_hopeless
+from course_lib.training_deep_nets.initialization import he_init
 
 
 def _first_weights(units: int, inputs: int, generator: torch.Generator | None) -> torch.Tensor:
@@ -36,17 +37,20 @@ class NormParameters(NamedTuple):
 
 
 class Net:
-    """A multilayer perceptron with ReLU, and, as options, batch normalization and dropout in its hidden layers.
+    """A multilayer perceptron with ReLU, and, as options, batch normalization and dropout in
+    its hidden layers.
 
-    Where batch normalization belongs is not agreed upon. "before": between the linear layer and ReLU, the classic
-    place; the linear layer then has no bias, which the subtraction of the mean would remove. "after": behind ReLU. The
-    logits are never normalized, and each layer has a normalization of its own.
+    Where batch normalization belongs is not agreed upon. "before": between the linear layer
+    and ReLU, the classic place; the linear layer then has no bias, which the subtraction of
+    the mean would remove. "after": behind ReLU. The logits are never normalized, and each
+    layer has a normalization of its own.
 
     Args:
         sizes: numbers of units, from the inputs to the logits.
         norm: "none", "before" or "after".
         keep: probability of keeping a hidden activation; 1 is no dropout.
-        generator: source of the first weights (as `he_init`; biases 0) on the CPU; None means torch's global one.
+        generator: source of the first weights (as `he_init`; biases 0) on the CPU; None means
+            torch's global one.
 
     Raises:
         ValueError: there is no such norm.
@@ -132,15 +136,16 @@ class Net:
 
 
 class MultiHeadNet:
-    """An ensemble whose members share their lower layers: one trunk, several heads. Its trunk is computed once.
+    """An ensemble whose members share their lower layers: one trunk, several heads.
 
-    The slide has the title "even faster ensembles" and a lost picture; this is the usual construction.
+    The trunk is a stack of linear layers with biases, ReLU behind each. Each head is one
+    linear layer with a bias of its own, from the trunk's last units to the logits. All of them
+    start at random (`he_init`, biases 0), so that the heads differ.
 
-    Args:
-        sizes: units of the trunk, from the inputs on.
-        heads: number of heads M; each is a linear layer of its own from the trunk's last units to the logits.
-        classes: number of logits of each head.
-        generator: source of the first weights on the CPU; None means torch's global one.
+    Attributes: `trunk` and `biases`, a weight (units, inputs) and a bias (units,) for each
+    layer of the trunk; `heads`, shape (M, C, units), and `head_biases`, shape (M, 1, C). The
+    slide has the title "even faster ensembles" and a lost picture; this is the usual
+    construction.
 
     >>> MultiHeadNet([4, 8], heads=3, classes=2).logits(torch.zeros(5, 4)).shape
     torch.Size([3, 5, 2])
@@ -150,28 +155,76 @@ class MultiHeadNet:
 
     def __init__(
         self, sizes: Sequence[int], heads: int, classes: int, generator: torch.Generator | None = None
-    ) -> None:
-        self.trunk = [_first_weights(units, inputs, generator).requires_grad_() for inputs, units in pairwise(sizes)]
+    ) -> None:  ### GIVEN
+        self.trunk = [he_init(units, inputs, generator).requires_grad_() for inputs, units in pairwise(sizes)]
         self.biases = [torch.zeros(units, requires_grad=True) for units in sizes[1:]]
-        drawn = torch.stack([_first_weights(classes, sizes[-1], generator) for _ in range(heads)])
-        self.heads = drawn.requires_grad_()  # (M, C, units)
+        self.heads = torch.stack([he_init(classes, sizes[-1], generator) for _ in range(heads)]).requires_grad_()
         self.head_biases = torch.zeros(heads, 1, classes, requires_grad=True)
 
     @property
-    def parameters(self) -> list[torch.Tensor]:
+    def parameters(self) -> list[torch.Tensor]:  ### GIVEN
         """What is learned."""
         return [*self.trunk, *self.biases, self.heads, self.head_biases]
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Give the logits of every head, shape (M, N, C), for inputs (N, D)."""
+        """Give the logits of every head, shape (M, N, C), for inputs (N, D). The trunk is computed once."""
         for weight, bias in zip(self.trunk, self.biases, strict=True):
             x = torch.relu(x @ weight.T + bias)
         return x @ self.heads.mT + self.head_biases
 
     def loss(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Give the mean over the heads of their mean NLL, so that every head is trained: not the NLL of the average."""
+        """Give the mean over the heads of their mean NLL, so that every head is trained for
+        itself.
+
+        (The NLL of the averaged probabilities would let one good head excuse the others.)
+        Labels: int64, shape (N,).
+        """
         logits = self.logits(x)
         return negative_log_likelihood(logits.flatten(0, 1), labels.repeat(len(logits)))
+
+
+def hidden_layer(
+    a: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    norm: Callable[[torch.Tensor], torch.Tensor],
+    place: str,
+) -> torch.Tensor:
+    """Compute one hidden layer with ReLU, and with a normalization where `place` says.
+
+    Where batch normalization belongs is not agreed upon. "before" is the classic place,
+    between the linear layer and ReLU; the bias is then left out, for subtracting the mean
+    would remove it, and beta does its work. "after" is behind ReLU.
+
+    Args:
+        a: activations of the layer before, shape (N, D).
+        weight: shape (M, D), one row a unit.
+        bias: shape (M,).
+        norm: maps (N, M) to (N, M), for example batch normalization with its gamma and beta.
+            It belongs to this layer alone and is called once, or not at all with "none": it
+            may keep running statistics.
+        place: "none", "before" or "after".
+
+    Returns:
+        Activations, shape (N, M).
+
+    Raises:
+        ValueError: there is no such place.
+
+    >>> center = lambda z: z - z.mean(dim=0)
+    >>> a, weight, bias = torch.tensor([[1.0], [3.0]]), torch.ones(1, 1), torch.tensor([-2.0])
+    >>> [hidden_layer(a, weight, bias, center, place).flatten().tolist() for place in ("none", "before", "after")]
+    [[0.0, 1.0], [0.0, 1.0], [-0.5, 0.5]]
+
+    Source: lecture 7, where to put batch normalization. L07.06.
+    """
+    if place not in ("none", "before", "after"):
+        raise ValueError(f"place is {place!r}, expected 'none', 'before' or 'after'")
+    z = a @ weight.T
+    if place == "before":
+        return torch.relu(norm(z))
+    a = torch.relu(z + bias)
+    return norm(a) if place == "after" else a
 
 
 def training_steps(
@@ -185,7 +238,8 @@ def training_steps(
     generator: torch.Generator | None = None,
     limit: float | None = None,
 ) -> Iterator[float]:
-    """Train by minibatch descent with momentum, one update for each item that is asked of this iterator.
+    """Train by minibatch descent with momentum, one update for each item that is asked of this
+    iterator.
 
     Args:
         net: what is trained, in place.
@@ -193,9 +247,11 @@ def training_steps(
         labels: int64, shape (N,).
         learning_rate: step size.
         epochs: passes over the data.
-        batch_size: samples in a batch; a last batch of a single sample is left out, for it has no batch statistics.
+        batch_size: samples in a batch; a last batch of a single sample is left out, for it has
+            no batch statistics.
         momentum: of the optimizer.
-        generator: source of the order of samples and of dropout masks, on the CPU; None means torch's global one.
+        generator: source of the order of samples and of dropout masks, on the CPU; None means
+            torch's global one.
         limit: largest norm of the gradient, see `clip_by_norm`; None does not clip.
 
     Returns:
@@ -205,7 +261,8 @@ def training_steps(
     >>> len(list(training_steps(net, torch.zeros(60, 2), torch.zeros(60).long(), 0.1, epochs=2)))
     6
 
-    Source: lecture 7, training with the tricks of the lecture; clipping: when gradients explode. L07.07, L07.15.
+    Source: lecture 7, training with the tricks of the lecture; clipping: when gradients
+    explode. L07.07, L07.15.
     """
     parameters = net.parameters
     optimizer = Momentum(parameters, learning_rate, momentum)
@@ -226,18 +283,21 @@ def training_steps(
 def train_ensemble(
     members: int, make: Callable[[torch.Generator], Net], train: Callable[[Net, torch.Generator], object], seed: int = 0
 ) -> list[Net]:
-    """Train several nets that differ in their first weights and in the order of the samples, on the SAME data.
+    """Train several nets that differ in their first weights and in the order of the samples,
+    on the SAME data.
 
-    In practice that is enough variety; resampling, which takes a third of the samples away, is not needed.
+    In practice that is enough variety; resampling, which takes a third of the samples away, is
+    not needed.
 
     Args:
         members: M, how many nets.
         make: make(generator) builds a new, untrained net.
-        train: train(net, generator) trains it in place.
-        seed: member j gets a generator with seed 1000 * seed + j.
+        train: train(net, generator) trains it in place; what it returns does not matter.
+        seed: member j = 0, 1, ... gets a torch.Generator of its own with seed 1000 * seed + j,
+            first for `make` and then, as it is by then, for `train`.
 
     Returns:
-        M nets.
+        M nets, in the order of j. Each is built and trained by itself; none continues another.
 
     >>> nets = train_ensemble(2, lambda generator: Net([2, 3, 2], generator=generator), lambda net, generator: None)
     >>> torch.equal(nets[0].weights[0], nets[1].weights[0])
@@ -254,51 +314,76 @@ def train_ensemble(
     return nets
 
 
-def compare_rates(
-    data: Dataset,
-    rates: Sequence[float],
-    norms: Sequence[str] = ("none", "before", "after"),
-    hidden: Sequence[int] = (50, 50, 50, 50),
-    epochs: int = 2,
-    seed: int = 0,
-) -> dict[str, list[float]]:
-    """Train nets with and without batch normalization at several learning rates, from the same first weights.
-
-    Plain descent without momentum, batches of 20. A run that `is_hopeless` is ended.
+def classifier_runs(
+    data: Dataset, hidden: Sequence[int] = (50, 50, 50, 50), epochs: int = 1
+) -> Callable[[str, float, torch.Generator], Iterator[float]]:
+    """Give what `compare_rates` compares: training runs of a deep classifier by plain descent,
+    batches of 20.
 
     Args:
         data: what is learned.
-        rates: learning rates.
-        norms: places of batch normalization, see `Net`.
         hidden: units of the hidden layers.
         epochs: passes over the training data.
-        seed: of the first weights and of the order of samples, the same for all runs.
 
     Returns:
-        For each norm a list: the mean training loss over the last fifth of the run at each rate, infinity for a run
-        that was ended.
+        run(norm, rate, generator): begins with a new `Net`, first weights and order of samples
+        from the generator, and gives an iterator over the loss of each batch, one update an
+        item.
 
     >>> from course_lib.kit.data import digits
-    >>> sorted(compare_rates(digits(test_size=1700), [0.1], hidden=(8,), epochs=1))
-    ['after', 'before', 'none']
+    >>> run = classifier_runs(digits(test_size=1700), hidden=(8,))
+    >>> len(list(run("before", 0.1, torch.Generator().manual_seed(0))))
+    5
+
+    Source: lecture 7, what batch normalization is good for. L07.07.
+    """
+    sizes = [data.x_train.shape[1], *hidden, len(data.class_names)]
+
+    def run(norm: str, rate: float, generator: torch.Generator) -> Iterator[float]:
+        net = Net(sizes, norm, generator=generator).to(data.x_train.device)
+        return training_steps(net, data.x_train, data.y_train, rate, epochs, 20, 0.0, generator)
+
+    return run
+
+
+def compare_rates(
+    run: Callable[[str, float, torch.Generator], Iterable[float]],
+    rates: Sequence[float],
+    norms: Sequence[str] = ("none", "before", "after"),
+    seed: int = 0,
+) -> dict[str, list[float]]:
+    """Train nets with and without batch normalization at several learning rates, all from the
+    same start.
+
+    Args:
+        run: run(norm, rate, generator) begins a training run and gives an iterator over its
+            losses: one update for each that is asked for.
+        rates: learning rates.
+        norms: places of batch normalization.
+        seed: every run gets a NEW torch.Generator with this seed, hence the same first weights
+            and order of samples: what differs is what is compared.
+
+    Returns:
+        For each norm a list with one number a rate: the mean loss over the last fifth of the
+        run (of n losses the last n // 5, at least one). A run that `is_hopeless` after some
+        update is ended there, no further loss is asked of it, and its number is infinity.
+
+    >>> compare_rates(lambda norm, rate, generator: iter([2.0, rate]), [0.5, 100.0], ["none"])
+    {'none': [0.5, inf]}
 
     Source: lecture 7, what batch normalization is good for. L07.07.
     """
     finals: dict[str, list[float]] = {norm: [] for norm in norms}
-    sizes = [data.x_train.shape[1], *hidden, len(data.class_names)]
     for norm in norms:
         for rate in rates:
-            draw = torch.Generator().manual_seed(seed)
-            net = Net(sizes, norm, generator=draw).to(data.x_train.device)
             losses: list[float] = []
-            hopeless = False
-            for loss in training_steps(net, data.x_train, data.y_train, rate, epochs, 20, 0.0, draw):
+            for loss in run(norm, rate, torch.Generator().manual_seed(seed)):
                 losses.append(loss)
                 if is_hopeless(losses):
-                    hopeless = True
+                    losses = [math.inf]
                     break
             last = losses[-max(1, len(losses) // 5) :]
-            finals[norm].append(float("inf") if hopeless else sum(last) / len(last))
+            finals[norm].append(sum(last) / len(last))
     return finals
 
 
@@ -345,13 +430,21 @@ class TableRuns(NamedTuple):
     patient: Net
 
 
-def table_runs(data: Dataset, seed: int = 0, settings: TableSettings | None = None) -> TableRuns:
+def table_runs(
+    data: Dataset,
+    seed: int = 0,
+    settings: TableSettings | None = None,
+    snapshots: Callable[..., list[list[torch.Tensor]]] = snapshots,
+    train_ensemble: Callable[..., list[Net]] = train_ensemble,
+) -> TableRuns:
     """Train all the nets of the lecture's table.
 
     Args:
         data: training and test data; only the training data are used.
         seed: of the first weights and of the order of samples.
         settings: sizes; None means `TableSettings()`.
+        snapshots: what takes the snapshots; the notebook hands over its own.
+        train_ensemble: what trains the members; the notebook hands over its own.
 
     Returns:
         The trained nets and the snapshots.
@@ -386,11 +479,13 @@ def table_runs(data: Dataset, seed: int = 0, settings: TableSettings | None = No
 
 
 def ensemble_table(data: Dataset, seed: int = 0, settings: TableSettings | None = None) -> dict[str, float]:
-    """Measure the lecture's table: one net, an ensemble, and the snapshots of one net, by test accuracy.
+    """Measure the lecture's table: one net, an ensemble, and the snapshots of one net, by test
+    accuracy.
 
-    Every net has one hidden layer and the same number of epochs. The ensemble costs `members` times as much, so one net
-    trained for as long stands beside it. The snapshots are those of the net of the first row: the two rows
-    differ only in what is done with one training run. Nothing is chosen with the test set.
+    Every net has one hidden layer and the same number of epochs. The ensemble costs `members`
+    times as much, so one net trained for as long stands beside it. The snapshots are those of
+    the net of the first row: the two rows differ only in what is done with one training run.
+    Nothing is chosen with the test set.
 
     Args:
         data: training and test data.

@@ -4,9 +4,7 @@ Both are x_hat = (x - mean) / sqrt(variance + epsilon), then gamma * x_hat + bet
 taken: over the samples of the batch, for each feature (batch); or over the features, for each sample (layer). The
 slides have no epsilon; it keeps a feature that does not vary from becoming 0 / 0.
 
-What is written here is readable first. Batch normalization takes about as long as PyTorch's, layer normalization
-several times as long for large matrices: PyTorch's kernel finishes a row while it is in the cache, ours goes through
-memory once for each operation (`benchmarks/training_deep_nets.py`).
+What is written here is readable first. `fused` has the same functions with fewer passes over memory.
 """
 
 from typing import NamedTuple
@@ -17,9 +15,8 @@ import torch
 class Normalized(NamedTuple):
     """What the backward pass needs of the forward pass.
 
-    Attributes:
-        x_hat: the normalized inputs, before gamma and beta, shape (N, D).
-        inverse_std: 1 / sqrt(variance + epsilon), of a shape that broadcasts with x_hat: (D,) or (N, 1).
+    Attributes: x_hat: the normalized inputs, before gamma and beta, shape (N, D). inverse_std:
+        1 / sqrt(variance + epsilon), of a shape that broadcasts with x_hat: (D,) or (N, 1).
     """
 
     x_hat: torch.Tensor
@@ -29,7 +26,8 @@ class Normalized(NamedTuple):
 def batch_norm(
     x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, epsilon: float = 1e-5
 ) -> tuple[torch.Tensor, Normalized]:
-    """Normalize each feature by the mean and variance that it has in this batch, then scale and shift it.
+    """Normalize each feature by the mean and variance that it has in this batch, then scale
+    and shift it.
 
     The variance is divided by N, as on the slide.
 
@@ -61,8 +59,9 @@ def batch_norm_backward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Send a derivative back through batch normalization: the exercise of the lecture.
 
-    Mean and variance depend on every sample of the batch, so the derivative with respect to one sample collects from
-    all: with d = gamma * delta, dL/dx = (d - mean(d) - x_hat * mean(d * x_hat)) / std, means over the batch.
+    Mean and variance depend on every sample of the batch, so the derivative with respect to
+    one sample collects from all: with d = gamma * delta, dL/dx = (d - mean(d) - x_hat * mean(d
+    * x_hat)) / std, means over the batch.
 
     Args:
         delta: dL/d(output), shape (N, D).
@@ -71,8 +70,8 @@ def batch_norm_backward(
         inverse_std: 1 / sqrt(variance + epsilon) of each feature, shape (D,).
 
     Returns:
-        (dL/dx, dL/dgamma, dL/dbeta), shapes (N, D), (D,) and (D,). gamma and beta serve all samples, so their
-        derivatives are sums over the batch. Each column of dL/dx sums to 0.
+        (dL/dx, dL/dgamma, dL/dbeta), shapes (N, D), (D,) and (D,). gamma and beta serve all
+        samples, so their derivatives are sums over the batch. Each column of dL/dx sums to 0.
 
     >>> one = torch.ones(1)
     >>> y, kept = batch_norm(torch.tensor([[1.0], [3.0]]), one, one)
@@ -90,15 +89,17 @@ def batch_norm_backward(
 
 
 class BatchNorm:
-    """Batch normalization as a layer with a memory: batch statistics in training, running averages afterwards.
+    """Batch normalization as a layer with a memory: batch statistics in training, running
+    averages afterwards.
 
-    Attributes: `gamma` and `beta`, shape (D,), to be learned, 1 and 0 at the start; `running_mean` and `running_var`,
-    shape (D,), 0 and 1 at the start; `momentum` and `epsilon`.
+    Attributes: `gamma` and `beta`, shape (D,), to be learned, 1 and 0 at the start;
+    `running_mean` and `running_var`, shape (D,), 0 and 1 at the start; `momentum` and
+    `epsilon`.
 
-    The lecture does not say what to do when there is no batch. The standard answer, PyTorch's too: each training pass
-    moves the running averages by the share `momentum` towards the statistics of its batch. For that the variance is
-    divided by N - 1, an unbiased estimate for the population, though the batch itself is normalized by the one divided
-    by N.
+    The lecture does not say what to do when there is no batch. The standard answer, PyTorch's
+    too: each training pass moves the running averages by the share `momentum` towards the
+    statistics of its batch. For that the variance is divided by N - 1, an unbiased estimate
+    for the population, though the batch itself is normalized by the one divided by N.
 
     >>> layer = BatchNorm(1)
     >>> layer.forward(torch.tensor([[1.0], [3.0]]), train=True).round(decimals=3)
@@ -120,11 +121,12 @@ class BatchNorm:
     def forward(self, x: torch.Tensor, train: bool) -> torch.Tensor:
         """Normalize x, shape (N, D), and return gamma * x_hat + beta.
 
-        train=True: by the statistics of this batch, N >= 2, whose variance is divided by N; the running averages become
-        (1 - momentum) * old + momentum * batch, where the variance is divided by N - 1. Autograd does not watch them.
+        train=True: by the statistics of this batch, N >= 2, whose variance is divided by N;
+        the running averages become (1 - momentum) * old + momentum * batch, where the variance
+        is divided by N - 1. Autograd does not watch them.
 
-        train=False: by the running averages, which stay as they are, so that a sample's output does not depend on what
-        else is in the batch; N = 1 is allowed.
+        train=False: by the running averages, which stay as they are, so that a sample's output
+        does not depend on what else is in the batch; N = 1 is allowed.
         """
         if train:
             mean = x.mean(dim=0)  # (D,)
@@ -141,7 +143,8 @@ class BatchNorm:
 def layer_norm(
     x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, epsilon: float = 1e-5
 ) -> tuple[torch.Tensor, Normalized]:
-    """Normalize each SAMPLE by the mean and variance of its features, then scale and shift each feature.
+    """Normalize each SAMPLE by the mean and variance of its features, then scale and shift
+    each feature.
 
     No sample sees another, so training and test compute the same, and a batch of one is fine.
 
@@ -157,7 +160,8 @@ def layer_norm(
     >>> layer_norm(torch.tensor([[1.0, 3.0]]), torch.ones(2), torch.zeros(2), epsilon=0.0)[0]
     tensor([[-1.,  1.]])
 
-    Source: lecture 7, batch normalization, with the axes exchanged (Ba, Kiros and Hinton, 2016). L07.04.
+    Source: lecture 7, batch normalization, with the axes exchanged (Ba, Kiros and Hinton,
+    2016). L07.04.
     """
     centered = x - x.mean(dim=1, keepdim=True)
     inverse_std = torch.rsqrt((centered * centered).mean(dim=1, keepdim=True) + epsilon)  # (N, 1)
@@ -168,7 +172,8 @@ def layer_norm(
 def layer_norm_backward(
     delta: torch.Tensor, gamma: torch.Tensor, x_hat: torch.Tensor, inverse_std: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Send a derivative back through layer normalization; as in `batch_norm_backward`, with means over the features.
+    """Send a derivative back through layer normalization; as in `batch_norm_backward`, with
+    means over the features.
 
     Args:
         delta: dL/d(output), shape (N, D).
@@ -177,7 +182,8 @@ def layer_norm_backward(
         inverse_std: 1 / sqrt(variance + epsilon) of each sample, shape (N, 1).
 
     Returns:
-        (dL/dx, dL/dgamma, dL/dbeta), shapes (N, D), (D,) and (D,). Each row of dL/dx sums to 0.
+        (dL/dx, dL/dgamma, dL/dbeta), shapes (N, D), (D,) and (D,). Each row of dL/dx sums to
+        0.
 
     >>> y, kept = layer_norm(torch.tensor([[1.0, 3.0]]), torch.ones(2), torch.zeros(2))
     >>> layer_norm_backward(torch.tensor([[2.0, 5.0]]), torch.ones(2), *kept)[2]

@@ -10,21 +10,23 @@ def dropout(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Set each activation to 0 at random, independently for every entry, and keep the others.
 
-    Inverted dropout divides what is kept by the probability of keeping it. The expectation of each activation is then
-    what it would be without dropout, and nothing is to be done at test time. The form of the first slide does not;
-    there the weights behind it have to be multiplied by `keep` at test time (`scale_for_test`).
+    Inverted dropout divides what is kept by the probability of keeping it. The expectation of
+    each activation is then what it would be without dropout, and nothing is to be done at test
+    time. The form of the first slide does not; there the weights behind it have to be
+    multiplied by `keep` at test time (`scale_for_test`).
 
     Args:
         x: activations, any shape.
-        keep: probability of KEEPING an entry, 0 < keep <= 1, as in the lecture; torch.nn.Dropout takes the probability
-            of dropping.
+        keep: probability of KEEPING an entry, 0 < keep <= 1, as in the lecture;
+            torch.nn.Dropout takes the probability of dropping.
         train: False gives x unchanged.
         generator: source of randomness; None means torch's global one of the device of x.
         inverted: whether to divide by `keep`.
 
     Returns:
-        (output, mask), both of the shape of x, output = x * mask. The mask has entries 0 and 1 / keep (0 and 1 if not
-        inverted) in training and only ones otherwise. The backward pass is delta * mask, with the same mask.
+        (output, mask), both of the shape of x, output = x * mask. The mask has entries 0 and 1
+        / keep (0 and 1 if not inverted) in training and only ones otherwise. The backward pass
+        is delta * mask, with the same mask.
 
     Raises:
         ValueError: keep is not in (0, 1].
@@ -47,11 +49,13 @@ def dropout(
 
 
 def scale_for_test(weight: torch.Tensor, keep: float) -> torch.Tensor:
-    """Scale the weights behind a layer of plain (not inverted) dropout for use without dropout.
+    """Scale the weights behind a layer of plain (not inverted) dropout for use without
+    dropout.
 
-    In training only the share `keep` of the inputs was there, so the full sum would be 1 / keep times too large. The
-    slide says "divide all weights by 2", for keep = 1/2; that is meant for the weights whose INPUTS were dropped, and
-    never for biases, which were always there.
+    In training only the share `keep` of the inputs was there, so the full sum would be 1 /
+    keep times too large. The slide says "divide all weights by 2", for keep = 1/2; that is
+    meant for the weights whose INPUTS were dropped, and never for biases, which were always
+    there.
 
     Args:
         weight: shape (units, inputs).
@@ -69,13 +73,16 @@ def scale_for_test(weight: torch.Tensor, keep: float) -> torch.Tensor:
 
 
 def mc_dropout(probabilities: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, samples: int) -> torch.Tensor:
-    """Average the predictions of several random sub-networks: dropout as the ensemble that it is.
+    """Average the predictions of several random sub-networks: dropout as the ensemble that it
+    is.
 
-    A net with n units that may be dropped is 2^n nets that share their weights. For one linear layer the average over
-    all of them is the scaled net exactly; for a deep one the scaled net is close, and much cheaper.
+    A net with n units that may be dropped is 2^n nets that share their weights. For one linear
+    layer the average over all of them is the scaled net exactly; for a deep one the scaled net
+    is close, and much cheaper.
 
     Args:
-        probabilities: maps inputs to p(y | x), shape (N, C), with dropout ON: each call draws new masks.
+        probabilities: maps inputs to p(y | x), shape (N, C), with dropout ON: each call draws
+            new masks.
         x: inputs, shape (N, D).
         samples: number of calls, at least 1.
 

@@ -6,16 +6,18 @@ import torch
 
 
 def condition_number(x: torch.Tensor) -> torch.Tensor:
-    """Give how elongated the squared error of a linear model is: the condition number of x^T x / N.
+    """Give how elongated the squared error of a linear model is: the condition number of x^T x
+    / N.
 
-    The contours of the loss are ellipses; the ratio of their axes is the square root of this number.
+    The contours of the loss are ellipses; the ratio of their axes is the square root of this
+    number.
 
     Args:
         x: inputs, shape (N, D) with N >= D, floating point.
 
     Returns:
-        Largest eigenvalue of x^T x / N divided by the smallest, at least 1, a tensor without axes; infinity for columns
-        that depend on each other exactly.
+        Largest eigenvalue of x^T x / N divided by the smallest, at least 1, a tensor without
+        axes; infinity for columns that depend on each other exactly.
 
     >>> condition_number(torch.tensor([[10.0, 0.0], [0.0, 1.0]]))
     tensor(100.)
@@ -27,15 +29,18 @@ def condition_number(x: torch.Tensor) -> torch.Tensor:
 
 
 def steps_to_tolerance(x: torch.Tensor, targets: torch.Tensor, tolerance: float = 1e-3, most: int = 100_000) -> int:
-    """Count the steps that gradient descent needs on the squared error of a linear model, at its best safe rate.
+    """Count the steps that gradient descent needs on the squared error of a linear model, at
+    its best safe rate.
 
-    The loss is 1/(2N) ||x theta - targets||^2. Descent starts at theta = 0 with the learning rate 1 / (largest
-    eigenvalue of x^T x / N), so that every data set gets a rate that suits it.
+    The loss is 1/(2N) ||x theta - targets||^2. Descent starts at theta = 0 with the learning
+    rate 1 / (largest eigenvalue of x^T x / N), so that every data set gets a rate that suits
+    it.
 
     Args:
         x: inputs, shape (N, D), linearly independent columns.
         targets: shape (N,).
-        tolerance: it stops when the loss above its minimum is at most this share of what it was at the start.
+        tolerance: it stops when the loss above its minimum is at most this share of what it
+            was at the start.
         most: steps after which it gives up.
 
     Returns:
@@ -65,11 +70,12 @@ def steps_to_tolerance(x: torch.Tensor, targets: torch.Tensor, tolerance: float 
 
 
 class Standardizer:
-    """Bring each column to mean 0 and standard deviation 1, with numbers from the training data only.
+    """Bring each column to mean 0 and standard deviation 1, with numbers from the training
+    data only.
 
-    The standard deviation is that of the slide, the root of the MEAN squared distance (divided by N, not N - 1). A
-    column that does not vary becomes 0: its standard deviation is taken as 1. The attributes `mean` and `std`, shape
-    (D,), are set by `fit`.
+    The standard deviation is that of the slide, the root of the MEAN squared distance (divided
+    by N, not N - 1). A column that does not vary becomes 0: its standard deviation is taken as
+    1. The attributes `mean` and `std`, shape (D,), are set by `fit`.
 
     >>> weather = torch.tensor([[40.0, 0.3], [60.0, 0.5]])  # temperature, humidity
     >>> standardizer = Standardizer().fit(weather)
@@ -107,8 +113,8 @@ def standardize_activations(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Standardize the activations behind some layer, with statistics of the WHOLE data set.
 
-    That takes a pass through all the data, and has to be repeated after every update, because the layers before have
-    changed: too expensive to train with, hence batch normalization.
+    That takes a pass through all the data, and has to be repeated after every update, because
+    the layers before have changed: too expensive to train with, hence batch normalization.
 
     Args:
         layers: functions that map activations to activations, in order.
@@ -116,8 +122,8 @@ def standardize_activations(
         number: how many of the layers to go through, 1 to len(layers).
 
     Returns:
-        The standardized activations (N, M), their mean (M,) and standard deviation (M,) before, divided by N. A unit
-        that gives the same for all inputs becomes 0.
+        The standardized activations (N, M), their mean (M,) and standard deviation (M,)
+        before, divided by N. A unit that gives the same for all inputs becomes 0.
 
     >>> double = lambda a: 2 * a
     >>> standardize_activations([double], torch.tensor([[1.0], [3.0]]), 1)

@@ -15,7 +15,7 @@
 # | | |
 # |---|---|
 # | **You need** | the notebooks on softmax regression, optimization and backpropagation |
-# | **Your time** | about three hours |
+# | **Your time** | about five hours, in as many sittings as you like |
 # | **Computing** | under a minute for everything on two idle CPU cores; a GPU is used where there is one, not needed |
 # | **Data** | scikit-learn's handwritten digits, no download |
 #
@@ -25,12 +25,16 @@
 
 # %% setup="imports"
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 
 from course_lib.kit.checks import check, expect_close, expect_shape, expect_true, show_progress
 from course_lib.kit.devices import best_device, seed_everything
+from course_lib.softmax_regression import negative_log_likelihood
+from course_lib.training_deep_nets import Net, Normalized
 
 torch.set_num_threads(1)  # tensors this small are done before a second thread has woken up
 device = best_device()
@@ -46,21 +50,14 @@ from course_lib.kit.widgets import explore
 from course_lib.training_deep_nets import (
     SLIDE_TABLE,
     TableSettings,
-    activation_statistics,
-    active_fraction,
-    bootstrap,
-    clip_by_value,
-    compare_rates,
-    condition_number,
+    classifier_runs,
     disagreement,
-    ensemble_probabilities,
-    ensemble_vote,
+    gradient_statistics,
     grid_settings,
     normal_layers,
-    orthogonal,
-    predicted_second_moment,
-    random_settings,
+    steps_to_tolerance,
     table_runs,
+    training_steps,
 )
 
 plots.use_style()
@@ -88,6 +85,25 @@ print(f"torch {torch.__version__} on {device}")
 
 # %% widget="scaled_inputs"
 explore(figures.scaled_inputs)
+
+# %% exercise="condition_number" points=2 minutes=8 difficulty=2 lecture="L07.01" forbids="torch.linalg.cond"
+from course_lib.training_deep_nets import condition_number
+
+# %% [markdown] hints="condition_number"
+# Along each eigenvector of the matrix $x^\top x / N$ the loss is a parabola; the eigenvalue says how steep.
+#
+# $\kappa = \lambda_{\max} / \lambda_{\min}$; the eigenvalues of $x^\top x$ are the squared singular values of $x$.
+#
+# `torch.linalg.svdvals(x)` comes in falling order: first over last, squared.
+
+# %% check="condition_number"
+with check("condition_number"):
+    ellipse = torch.tensor([[3.0, 0.0], [0.0, 1.0], [3.0, 0.0], [0.0, 1.0]])
+    expect_close(condition_number(ellipse), 9.0, "The ratio of EIGENVALUES of x^T x / N: singular values squared.")
+    turned = ellipse @ torch.tensor([[0.8, -0.6], [0.6, 0.8]])
+    expect_close(condition_number(turned), 9.0, "Turning the data changes nothing: do not compare columns.", rtol=1e-4)
+    expect_close(condition_number(100 * ellipse), 9.0, "Both inputs on another scale: the ratio stays.", rtol=1e-4)
+    expect_close(condition_number(torch.ones(3, 1)), 1.0, "One column has one eigenvalue.", rtol=1e-4)
 
 # %% exercise="Standardizer" points=3 minutes=12 difficulty=1 lecture="L07.01 L07.02"
 from course_lib.training_deep_nets import Standardizer
@@ -117,14 +133,62 @@ temperature = 70 + 15 * torch.randn(200, 1, generator=draw)
 humidity = 0.45 + 0.07 * torch.randn(200, 1, generator=draw)
 weather = torch.cat([temperature, humidity], dim=1)
 scaled = Standardizer().fit(weather).transform(weather)
-print(f"condition number before: {condition_number(weather):,.0f}, after: {condition_number(scaled):.2f}")
+centered = weather - weather.mean(dim=0)
+target = centered @ torch.tensor([0.02, 3.0])
+for name, x in (("as measured", weather), ("centered", centered), ("standardized", scaled)):
+    steps = steps_to_tolerance(x, target, most=20_000)
+    print(f"{name:13} condition number {condition_number(x):12,.2f}, steps of descent: {steps:6,}")
 
 # %% [markdown]
 # ## 2. Activations on one scale
 #
-# What is good for the inputs of the first layer should be good for those of the second. But activations change with
-# every update, and statistics over all the data after each update are too expensive. Batch normalization takes those of
-# the minibatch: for a feature of the activations $a_1, \dots, a_B$
+# What is good for the inputs of the first layer should be good for those of the second: for each unit, with the mean
+# and deviation of its activation over all $N$ samples, $\bar a = (a - \mu^{(1)}) / \sigma^{(1)}$.
+
+# %% exercise="standardize_activations" points=2 minutes=8 difficulty=2 lecture="L07.03"
+from course_lib.training_deep_nets import standardize_activations
+
+# %% [markdown] hints="standardize_activations"
+# Go through the layers first, as many as asked for. Then it is the first exercise over again, for another matrix.
+#
+# $a = f_k(\dots f_1(x))$; $\mu$ and $\sigma$ for each unit, over the samples; $(a - \mu)/\sigma$.
+#
+# A loop over `layers[:number]`; your `Standardizer`; and the standard deviation itself, which is 0 for a unit that
+# does not vary.
+
+# %% check="standardize_activations"
+with check("standardize_activations"):
+    layers = [lambda a: 3 * a, torch.relu, lambda a: a + 100]
+    data_set = torch.tensor([[-1.0, 2.0], [1.0, 4.0], [3.0, 6.0]])
+    found, mean, std = standardize_activations(layers, data_set, 2)
+    expect_close(mean, [4.0, 12.0], "Behind layer 2: not the inputs, and not the last layer.")
+    expect_close(std, [14.0**0.5, 24.0**0.5], "One deviation for each unit, over the samples, divided by N.", rtol=1e-4)
+    expect_close(found.mean(dim=0), [0.0, 0.0], "Each unit gets mean 0.", atol=1e-6)
+    expect_close(found[2, 1], 1.5**0.5, "(activation - mean) / deviation.", rtol=1e-4)
+    dead, _, none = standardize_activations([torch.relu], -torch.ones(3, 1), 1)
+    expect_close(dead, torch.zeros(3, 1), "A unit that always gives the same becomes 0, not NaN.")
+    expect_close(none, [0.0], "The deviation that was measured is given back, 0 too.")
+
+# %%
+draw = torch.Generator().manual_seed(0)
+digit_images = data.digits(0)
+net = Net([64, 20, 10], generator=draw)
+
+
+def first_layer(x):
+    return torch.relu(x @ net.weights[0].T + net.biases[0]).detach()
+
+
+_, old_mean, old_std = standardize_activations([first_layer], digit_images.x_train, 1)
+for step, _ in enumerate(training_steps(net, digit_images.x_train, digit_images.y_train, 0.05, 1, generator=draw), 1):
+    if step in (1, 10, 70):
+        a = first_layer(digit_images.x_train)
+        off = ((a.mean(dim=0) - old_mean) / old_std).abs().mean()
+        print(f"after {step:2} updates, with the OLD statistics, units are off by {off:.2f} deviations in the mean")
+
+# %% [markdown]
+# The statistics are out of date with every update, and measuring them anew over all data each time is too expensive.
+# **Batch normalization** takes those of the minibatch: for a feature of the activations $a_1, \dots, a_B$
 #
 # $$\mu = \frac1B\sum_j a_j,\quad \sigma^2 = \frac1B\sum_j (a_j - \mu)^2,\quad
 #   \bar a_i = \gamma\,\hat a_i + \beta,\quad \hat a_i = \frac{a_i - \mu}{\sqrt{\sigma^2 + \epsilon}} .$$
@@ -206,39 +270,204 @@ with check("batch_norm_backward"):
     expect_close(d_x, expected, "Mean and variance depend on x too; is gamma in d?")
 
 # %% [markdown]
+# ### The other axis
+#
+# **Layer normalization** exchanges the axes: each *sample* is normalized by the mean and variance of its own features,
+#
+# $$\mu_n = \frac1D\sum_i x_{ni},\quad \sigma_n^2 = \frac1D\sum_i (x_{ni} - \mu_n)^2,\quad
+#   y_{ni} = \gamma_i\,\frac{x_{ni} - \mu_n}{\sqrt{\sigma_n^2 + \epsilon}} + \beta_i .$$
+#
+# No sample sees another, so that training and test agree. Transformers will use it.
+
+# %% exercise="layer_norm" points=2 minutes=8 difficulty=2 lecture="L07.04" forbids="torch.nn.functional.layer_norm torch.nn.LayerNorm torch.layer_norm"
+from course_lib.training_deep_nets import layer_norm
+
+# %% [markdown] hints="layer_norm"
+# Statistics along a row, scales and shifts along a column.
+#
+# $r_n = 1/\sqrt{\sigma_n^2 + \epsilon}$, shape `(N, 1)`; $\hat x = (x - \mu) r$; the result is $\gamma\hat x + \beta$.
+#
+# `mean(dim=1, keepdim=True)` twice; `torch.rsqrt`; at the end a pair of the output and `Normalized(x_hat, inverse_std)`.
+
+# %% check="layer_norm"
+with check("layer_norm"):
+    x = torch.tensor([[1.0, 3.0], [10.0, 10.0]])
+    found, kept = layer_norm(x, torch.ones(2), torch.zeros(2))
+    expect_close(found, [[-1.0, 1.0], [0.0, 0.0]], "Each ROW gets mean 0 and variance 1, divided by D.", rtol=1e-3)
+    expect_close(layer_norm(x[:1], torch.ones(2), torch.zeros(2))[0], found[:1], "A batch of one gives the same.")
+    moved = layer_norm(x, torch.tensor([2.0, 3.0]), torch.tensor([0.0, 10.0]))[0]
+    expect_close(
+        moved, [[-2.0, 13.0], [0.0, 10.0]], "gamma and beta have one number a FEATURE: gamma x_hat + beta.", rtol=1e-3
+    )
+    expect_shape(kept.inverse_std, (2, 1), "inverse_std has one number for each sample, as a column.")
+    expect_close(kept.x_hat, found, "x_hat is what comes before gamma and beta.", rtol=1e-3)
+
+# %% [markdown]
 # ### Where it goes, and what it buys
 #
-# Before the nonlinearity (the classic place; the linear layer then needs no bias) or after it: there is no agreement.
-# "Is the scale not subsumed by the next layer?" In what can be *expressed*, yes; in how it can be *learned*, no. The next
-# cell trains nets of four hidden layers with plain descent. **Layer normalization** exchanges the axes: each sample is
-# normalized over its own features, so that training and test agree.
+# Before the nonlinearity (the classic place) or after it: there is no agreement, so build both. "Is the scale not
+# subsumed by the next layer? Is it not just a transformation of the linear layer before?" In what can be *expressed*,
+# yes; in how it can be *learned*, no. Logits are not normalized, and each layer gets a normalization of its own.
+
+# %% exercise="hidden_layer" points=2 minutes=8 difficulty=2 lecture="L07.06"
+from course_lib.training_deep_nets import hidden_layer
+
+# %% [markdown] hints="hidden_layer"
+# Three orders of the same parts. In one of them a part would be without effect.
+#
+# none: $\operatorname{ReLU}(Wa + b)$; before: $\operatorname{ReLU}(\operatorname{norm}(Wa))$; after:
+# $\operatorname{norm}(\operatorname{ReLU}(Wa + b))$.
+#
+# A guard that raises `ValueError`; the product `a @ weight.T`; then one `return` for each place.
+
+# %% check="hidden_layer"
+with check("hidden_layer"):
+    a, weight, bias = torch.tensor([[1.0], [3.0]]), torch.tensor([[1.0], [-1.0]]), torch.tensor([-2.0, 2.5])
+
+    def center(z):
+        return z - z.mean(dim=0)
+
+    plain = hidden_layer(a, weight, bias, center, "none")
+    expect_close(plain, [[0.0, 1.5], [1.0, 0.0]], "none: relu(W a + b), without norm.")
+    classic = hidden_layer(a, weight, bias, center, "before")
+    expect_close(classic, [[0.0, 1.0], [1.0, 0.0]], "before: norm between the linear layer and ReLU.")
+    late = hidden_layer(a, weight, bias, center, "after")
+    expect_close(late, [[-0.5, 0.75], [0.5, -0.75]], "after: norm of what ReLU gives, with the bias in it.")
+    seen = []
+    hidden_layer(a, weight, bias, lambda z: seen.append(z) or z, "before")
+    expect_true(len(seen) == 1, "norm is called once: it may keep running statistics.")
+    expect_close(seen[0], a @ weight.T, "before: the bias is left out, the mean is subtracted anyway.")
+    try:
+        hidden_layer(a, weight, bias, center, "behind")
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("Another word than none, before, after: raise ValueError.")
+
+# %% [markdown]
+# What does it buy? The lecture says: larger learning rates, faster training. To see it, only one thing may differ
+# between two runs. And a bad learning rate shows within the first updates; nobody has to wait for the end.
+
+# %% exercise="is_hopeless" points=1 minutes=5 difficulty=1 lecture="L07.27"
+from course_lib.training_deep_nets import is_hopeless
+
+# %% [markdown] hints="is_hopeless"
+# Two ways to be hopeless: no longer a number, or far above the start.
+#
+# $L_k \notin \mathbb R$ or $L_k > c\,L_0$. Every comparison with NaN is false.
+#
+# `math.isfinite` of the last loss, and a comparison of the last with the first.
+
+# %% check="is_hopeless"
+with check("is_hopeless"):
+    expect_true(is_hopeless([2.3, 2.0, 1.9]) is False, "The loss falls: go on.")
+    expect_true(is_hopeless([2.3, 2.0, 7.0]) is True, "More than three times the FIRST loss: stop.")
+    expect_true(is_hopeless([2.3, 7.5, 2.0]) is False, "A bad batch on the way: only the LATEST loss counts.")
+    expect_true(is_hopeless([2.3, math.nan]) is True, "NaN is hopeless, and every comparison with it is false.")
+    expect_true(is_hopeless([2.3, math.inf], factor=math.inf) is True, "Infinity is hopeless whatever the factor is.")
+    expect_true(is_hopeless([2.3, 4.7], factor=2.0) is True, "factor says how many times the first loss is too much.")
+
+# %% exercise="compare_rates" points=3 minutes=14 difficulty=3 lecture="L07.07"
+from course_lib.training_deep_nets import compare_rates
+
+# %% [markdown] hints="compare_rates"
+# Two loops for the table, one for a run. What must be the same in all runs is made anew in front of each.
+#
+# The number of a run is $\frac1m\sum_{k > n - m} L_k$ with $m = \max(1, \lfloor n/5\rfloor)$, or $\infty$.
+#
+# For each norm and rate: `run(norm, rate, torch.Generator().manual_seed(seed))`; collect its losses one by one and
+# `break` when they are hopeless; then append to the list of this norm.
+
+# %% check="compare_rates"
+with check("compare_rates"):
+    starts, asked = [], []
+
+    def pretended(norm, rate, generator):
+        starts.append(torch.rand(1, generator=generator).item())
+        asked.append(0)
+        for k in range(10):
+            asked[-1] += 1
+            yield 2.0 * rate**k
+
+    found = compare_rates(pretended, [0.5, 1.0, 10.0], ["none", "before"], seed=3)
+    expect_true(list(found) == ["none", "before"], "A dictionary with a list for each norm.")
+    expect_true(len(found["none"]) == 3, "One number for each rate, in their order.")
+    expect_close(found["none"][1], 2.0, "A loss that stays at 2 has the number 2.")
+    expect_close(found["none"][0], 0.5**8 + 0.5**9, "The mean of the last fifth, here of the last two losses.")
+    expect_true(found["none"][2] == math.inf, "A run that is_hopeless has the number infinity.")
+    expect_true(len(set(starts)) == 1, "Every run gets a NEW generator with the same seed: the same start.")
+    expect_true(
+        asked[2] == 2, f"A hopeless run is ended at once; this one was asked for {asked[2]} losses instead of 2."
+    )
 
 # %% experiment="rates"
 rates = [0.03, 0.3, 1.0, 3.0]
-finals = compare_rates(data.digits().to(device), rates, epochs=1)
+finals = compare_rates(classifier_runs(data.digits().to(device)), rates)
 print("learning rate   " + "".join(f"{rate:>8}" for rate in rates))
 for name, losses in finals.items():
     print(f"batch norm {name:7}" + "".join(f"{loss:8.2f}" for loss in losses))
 
 # %% [markdown]
-# At a rate of 1 the plain nets of ten seeds all ended at the loss of guessing, $\log 10 = 2.3$, or diverged; with batch
+# Four hidden layers, plain descent, one pass over the digits. At a rate of 1 the plain nets of ten seeds all ended at the loss of guessing, $\log 10 = 2.3$, or diverged; with batch
 # normalization, in either place, they ended between 0.44 and 0.70.
 
 # %% [markdown]
 # ## 3. The first weights
 #
-# $z_i = \sum_j W_{ij} a_j$ has $D_a$ independent terms of mean 0, so that
+# $z_i = \sum_j W_{ij} a_j$ has $D_a$ independent terms of mean 0, so that variances add:
 #
-# $$E[z_i^2] = D_a\,\sigma_W^2\,E[a^2] .$$
+# $$E[z_i^2] = \sum_j E[W_{ij}^2]\,E[a_j^2] = D_a\,\sigma_W^2\,E[a^2] .$$
 #
 # Above 1 the factor $D_a \sigma_W^2$ makes activations grow from layer to layer, below 1 it makes them vanish, and with
-# them $\frac{dL}{dW} = \delta a^\top$. $\sigma_W = 1/\sqrt{D_a}$ keeps a *linear* net in balance (Xavier). ReLU halves the
-# second moment, hence $\sigma_W = \sqrt{2/D_a}$ (He).
+# them $\frac{dL}{dW} = \delta a^\top$. This holds for layers without a nonlinearity.
 #
-# *Corrections:* the slide's $\mathcal N(0, 0.0001)$ names a variance, the deviation is 0.01. Its tables headed "without
-# nonlinearities" come from a net with tanh; the next cell shows both. "Variance is cut in half" by ReLU is true of
-# $E[a^2]$; the variance of a rectified standard normal is 0.34. The factors of $J = U\Lambda V$ are singular values, not
-# eigenvalues, and the last factor is transposed.
+# *A convention:* the slide's $\mathcal N(0, 0.0001)$ names a variance, and $\mathcal N(0, \sigma_a)$ a deviation. Taking
+# one for the other is the usual mistake. Here `std` is a deviation, 0.01 for the slide, and `variance` a variance.
+
+# %% exercise="predicted_second_moment" points=1 minutes=5 difficulty=1 lecture="L07.09"
+from course_lib.training_deep_nets import predicted_second_moment
+
+# %% [markdown] hints="predicted_second_moment"
+# Every layer multiplies by the same factor.
+#
+# $E[a^2]$ behind layer $k$ is $s\,(D_a \sigma_W^2)^k$, for $k = 0, \dots, L$.
+#
+# A number to the power of `torch.arange(depth + 1)`, in float64.
+
+# %% check="predicted_second_moment"
+with check("predicted_second_moment"):
+    found = predicted_second_moment(50, 0.04, 3, start=0.5)
+    expect_shape(found, (4,), "The inputs and each layer: depth + 1 numbers.")
+    expect_close(found, [0.5, 1.0, 2.0, 4.0], "start, times inputs * VARIANCE for each layer.")
+    expect_close(predicted_second_moment(100, 0.01, 5), [1.0] * 6, "With variance 1 / inputs the size stays.")
+
+# %% exercise="activation_statistics" points=2 minutes=8 difficulty=2 lecture="L07.08"
+from course_lib.training_deep_nets import activation_statistics
+
+# %% [markdown] hints="activation_statistics"
+# Send the inputs through the layers, and measure after each one.
+#
+# $a^{(0)} = x$, $a^{(k)} = f(W_k a^{(k-1)})$; of each $a^{(k)}$ the mean and $\sqrt{\operatorname{mean}((a - \bar a)^2)}$.
+#
+# A list with the pair of the inputs; a loop that computes `activation(a @ weight.T)` and appends; `torch.stack` twice.
+
+# %% check="activation_statistics"
+with check("activation_statistics"):
+    double, swap = torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    found = activation_statistics([double, swap], torch.tensor([[1.0, 3.0], [-1.0, 5.0]]), torch.relu)
+    expect_shape(found, (3, 2), "One row for the inputs and one for each layer; mean and deviation.")
+    expect_close(found[0], [2.0, 5.0**0.5], "Row 0 is the input, over all samples and units, divided by their number.")
+    expect_close(found[1], [4.5, 14.75**0.5], "Row 1: after the first layer and ReLU.")
+    expect_close(found[2, 0], 4.0, "The activation comes after EVERY layer; a @ weight.T, not a @ weight.")
+
+# %% [markdown]
+# The slide's experiment: ten hidden layers of 500 units, 1,000 inputs, weights of deviation 0.01. Then two deviations
+# that depend on the width: $1/\sqrt{D_a}$ keeps a *linear* net in balance (Xavier); ReLU halves the second moment, hence
+# $\sqrt{2/D_a}$ (He).
+#
+# *Corrections:* the slide's tables, headed "without nonlinearities", come from a net with tanh; a linear net with Xavier's
+# weights keeps a deviation of about 1, as the cell shows. "Variance is cut in half" by ReLU is true of $E[a^2]$; the
+# variance of a rectified standard normal is 0.34. The slide with He's formula lost it: it is $\sqrt{2/D_a}$.
 
 # %%
 draw = torch.Generator().manual_seed(0)
@@ -253,7 +482,16 @@ for name, std, bend in (
 ):
     column = activation_statistics(normal_layers(10, width, std, draw), x, bend)[1:, 1]
     print(f"{name:13}", " ".join(f"{value:.4f}" for value in column.tolist()))
-print("predicted E[a²], linear, weights 1.2 times Xavier:", predicted_second_moment(width, 1.44 / width, 4).tolist())
+layers = normal_layers(4, width, 1.2 * width**-0.5, draw)
+measured = activation_statistics(layers, x, lambda z: z).square().sum(dim=1)  # mean² + deviation² = E[a²]
+print("E[a²], linear, weights 1.2 times Xavier: measured", [f"{value:.2f}" for value in measured.tolist()])
+print(
+    "                                        predicted",
+    [f"{v:.2f}" for v in predicted_second_moment(width, 1.44 / width, 4)],
+)
+small, upstream = normal_layers(10, width, 0.01, draw), torch.randn(x.shape, generator=draw)
+sizes = gradient_statistics(small, x, torch.tanh, upstream)
+print("gradients of the first, fifth and last weights at 0.01, tanh:", [f"{sizes[k]:.0e}" for k in (0, 4, 9)])
 
 # %% [markdown] predict="gain"
 # In the figure, choose ReLU and 30 layers. At which gain do activations keep their size? What do the gradients do there?
@@ -264,11 +502,31 @@ print("predicted E[a²], linear, weights 1.2 times Xavier:", predicted_second_mo
 # %% widget="statistics_by_depth"
 explore(figures.statistics_by_depth)
 
-# %% exercise="he_init" points=2 minutes=6 difficulty=1 lecture="L07.08 L07.09 L07.10 L07.11"
+# %% exercise="xavier_init" points=1 minutes=5 difficulty=1 lecture="L07.10" forbids="torch.nn.init.xavier_normal_ torch.nn.init.xavier_uniform_"
+from course_lib.training_deep_nets import xavier_init
+
+# %% [markdown] hints="xavier_init"
+# Draw standard normal numbers and divide them. The scale depends on how many inputs a unit adds up.
+#
+# $W_{ij} \sim \mathcal N(0, \sigma_W^2)$ with $\sigma_W^2 = 1/D_a$, $D_a$ the number of columns.
+#
+# `torch.randn(units, inputs, generator=..., dtype=...)` over a square root.
+
+# %% check="xavier_init"
+with check("xavier_init"):
+    weight = xavier_init(300, 100, torch.Generator().manual_seed(0))
+    expect_shape(weight, (300, 100), "One row a unit, one column an input.")
+    expect_true(abs(weight.std().item() / 0.1 - 1) < 0.03, "The DEVIATION is 1 / sqrt(inputs), here 0.1.")
+    expect_true(weight.abs().max().item() > 0.3, "Normal weights: a few of 30,000 lie beyond three deviations.")
+    again = xavier_init(300, 100, torch.Generator().manual_seed(0))
+    expect_close(again, weight, "The same seed, the same weights: pass the generator on.")
+    expect_true(xavier_init(2, 2, dtype=torch.float64).dtype == torch.float64, "Pass the dtype on.")
+
+# %% exercise="he_init" points=2 minutes=6 difficulty=1 lecture="L07.11" forbids="torch.nn.init.kaiming_normal_ torch.nn.init.kaiming_uniform_"
 from course_lib.training_deep_nets import he_init
 
 # %% [markdown] hints="he_init"
-# Draw standard normal numbers and multiply them. The scale depends on how many inputs a unit adds up.
+# As before, with a scale that makes up for what ReLU takes away.
 #
 # $W_{ij} \sim \mathcal N(0, \sigma_W^2)$ with $\sigma_W = \sqrt{2/D_a}$, $D_a$ the number of columns.
 #
@@ -285,16 +543,76 @@ with check("he_init"):
     expect_true(he_init(2, 2, dtype=torch.float64).dtype == torch.float64, "Pass the dtype on.")
 
 # %% [markdown]
-# **Biases.** With $b = 0$ a ReLU is off for half of the inputs; it is not dead, it is on for the others. Often hidden
-# biases start at 0.1. **Orthogonal weights**, from the singular value decomposition of a random matrix with all singular
-# values set to 1, stretch no direction at all: lengths survive any number of linear layers.
+# **Biases.** With $b = 0$ a ReLU is off for half of the inputs. The slide calls such units "dead"; the usual mistake is to
+# take that literally, for a unit that is off for one input is on for another. With a weighted sum
+# $z \sim \mathcal N(0, \sigma_z^2)$ a bias makes it active with probability $P(z + b > 0) = \Phi(b/\sigma_z)$. Often
+# hidden biases start at 0.1.
+
+# %% exercise="active_fraction" points=1 minutes=5 difficulty=1 lecture="L07.12"
+from course_lib.training_deep_nets import active_fraction
+
+# %% [markdown] hints="active_fraction"
+# The share of a bell curve that lies to the right of $-b$ is the share to the left of $b$.
+#
+# $\Phi(b/\sigma_z) = \frac12\bigl(1 + \operatorname{erf}(b/(\sigma_z\sqrt2))\bigr)$.
+#
+# One call of `torch.special.ndtr`, which is $\Phi$, or of `torch.erf`.
+
+# %% check="active_fraction"
+with check("active_fraction"):
+    expect_close(active_fraction(torch.tensor([0.0])), [0.5], "Without a bias: on for half of the inputs.")
+    expect_close(
+        active_fraction(torch.tensor([1.0, -1.0])), [0.8413447, 0.1586553], "More bias, more often on.", rtol=1e-4
+    )
+    expect_close(active_fraction(torch.tensor([2.0]), std=2.0), [0.8413447], "Only bias / deviation counts.", rtol=1e-4)
+    expect_shape(active_fraction(torch.zeros(2, 3)), (2, 3), "One share for each bias.")
+
+# %% [markdown]
+# **Orthogonal weights.** The derivative through many layers is a product of Jacobians, $J_1 J_2 \cdots J_n$. Each has a
+# singular value decomposition $J = U \Lambda V^\top$, and a product of many stretches and shrinks. If all singular values
+# are 1, nothing is stretched: lengths survive any number of linear layers. So take a random matrix and force
+# $\Lambda = I$.
+#
+# *Corrections:* the slide writes $U\Lambda V$ and speaks of eigenvalues. The entries of $\Lambda$ are singular values (a
+# rotation has all of them at 1, and complex eigenvalues), and the last factor is transposed.
+
+# %% exercise="orthogonal" points=3 minutes=12 difficulty=3 lecture="L07.13" forbids="torch.nn.init.orthogonal_ torch.nn.utils.parametrizations.orthogonal"
+from course_lib.training_deep_nets import orthogonal
+
+# %% [markdown] hints="orthogonal"
+# A random matrix of the flattened shape, its decomposition, and one factor left out.
+#
+# $A = U\Lambda V^\top$ with `(rows, k)`, `(k, k)`, `(k, columns)`, $k$ the smaller side. $Q = U V^\top$.
+#
+# `math.prod(shape[1:])` columns; `torch.linalg.svd(..., full_matrices=False)`, which gives $V^\top$ as its third
+# result; a product; `reshape`.
+
+# %% check="orthogonal"
+with check("orthogonal"):
+    square = orthogonal((6, 6), torch.Generator().manual_seed(0), torch.float64)
+    expect_close(square @ square.T, torch.eye(6), "Q Q^T = I: all singular values are 1.", atol=1e-9)
+    wide = orthogonal((2, 5), torch.Generator().manual_seed(0), torch.float64)
+    expect_shape(wide, (2, 5), "full_matrices=False keeps the shape of the matrix.")
+    expect_close(wide @ wide.T, torch.eye(2), "More columns than rows: orthonormal ROWS.", atol=1e-9)
+    tall = orthogonal((5, 2), torch.Generator().manual_seed(0), torch.float64)
+    expect_close(tall.T @ tall, torch.eye(2), "More rows than columns: orthonormal COLUMNS.", atol=1e-9)
+    kernel = orthogonal((4, 2, 3, 3), torch.Generator().manual_seed(0), torch.float64)
+    expect_shape(kernel, (4, 2, 3, 3), "Flatten all axes but the first, and give the shape back at the end.")
+    expect_close(kernel.flatten(1) @ kernel.flatten(1).T, torch.eye(4), "The rows of the flattened kernel.", atol=1e-9)
+    other = orthogonal((6, 6), torch.Generator().manual_seed(1), torch.float64)
+    expect_true(not torch.equal(other, square), "Random, from the generator: two seeds, two matrices.")
 
 # %%
-print("share of inputs with an active ReLU, b = 0, 0.1, 1:", active_fraction(torch.tensor([0.0, 0.1, 1.0])))
-vector = torch.ones(50)
-for _ in range(100):
-    vector = orthogonal((50, 50), draw) @ vector
-print(f"length after 100 orthogonal layers: {vector.norm():.4f}, before: {50**0.5:.4f}")
+draw = torch.Generator().manual_seed(0)
+for name, make in (("orthogonal", lambda: orthogonal((50, 50), draw)), ("Xavier", lambda: xavier_init(50, 50, draw))):
+    vector, product = torch.ones(50), torch.eye(50)
+    for layer in range(100):
+        weight = make()
+        vector = weight @ vector
+        product = weight @ product if layer < 10 else product
+    values = torch.linalg.svdvals(product)
+    print(f"{name:10} length before {50**0.5:.2f}, after 100 layers {vector.norm():.2g};", end=" ")
+    print(f"ten layers stretch by {values[0]:.2g} at most, by {values[-1]:.1g} at least")
 
 # %% quiz="slide_facts" points=2 minutes=6 lecture="L07.11 L07.12 L07.25"
 # The standard deviation of He's weights for a layer with 200 inputs.
@@ -319,6 +637,24 @@ masks_of_ten_units = 1024
 # %% widget="clipped_gradient"
 explore(figures.clipped_gradient)
 
+# %% exercise="clip_by_value" points=1 minutes=5 difficulty=1 lecture="L07.14" forbids="torch.nn.utils.clip_grad_value_"
+from course_lib.training_deep_nets import clip_by_value
+
+# %% [markdown] hints="clip_by_value"
+# Each entry by itself, with its sign.
+#
+# $\bar g_i = \max(\min(g_i, c), -c)$.
+#
+# A list with `clamp` of each gradient, with a lower and an upper bound.
+
+# %% check="clip_by_value"
+with check("clip_by_value"):
+    gradients = [torch.tensor([0.5, -7.0]), torch.tensor([[3.0]])]
+    found = clip_by_value(gradients, 2.0)
+    expect_close(found[0], [0.5, -2.0], "Inside the range entries stay; large negative ones become -limit.")
+    expect_close(found[1], [[2.0]], "Each tensor keeps its shape; max(min(g, c), -c).")
+    expect_close(gradients[0], [0.5, -7.0], "The caller's gradients have changed: do not work in place.")
+
 # %% exercise="clip_by_norm" points=3 minutes=10 difficulty=2 lecture="L07.14 L07.15" forbids="torch.nn.utils.clip_grad_norm_"
 from course_lib.training_deep_nets import clip_by_norm
 
@@ -342,6 +678,16 @@ with check("clip_by_norm"):
 # %%
 steep = [torch.tensor([3.0]), torch.tensor([4.0])]
 print("by norm", clip_by_norm(steep, 2.0), " per element", clip_by_value(steep, 2.0))
+
+# How large is c? The norms of some healthy epochs, from the start and from far outside.
+for name, factor in (("healthy start", 1.0), ("weights 5 times too large", 5.0)):
+    draw = torch.Generator().manual_seed(0)
+    net, norms = Net([64, 50, 50, 10], generator=draw), []
+    net.load([factor * tensor.detach() for tensor in net.state])
+    for _ in training_steps(net, digit_images.x_train, digit_images.y_train, 0.01, 1, generator=draw):
+        norms.append(torch.cat([p.grad.flatten() for p in net.parameters]).norm().item())
+    found = torch.tensor(norms)
+    print(f"{name}: gradient norm, first {found[0]:.1f}, median {found.median():.1f}, largest {found.max():.1f}")
 
 # %% [markdown]
 # ## 5. Dropout
@@ -387,14 +733,259 @@ with check("dropout"):
     else:
         raise AssertionError("keep = 0 leaves nothing: raise ValueError.")
 
+# %% exercise="scale_for_test" points=1 minutes=4 difficulty=1 lecture="L07.24"
+from course_lib.training_deep_nets import scale_for_test
+
+# %% [markdown] hints="scale_for_test"
+# In training only a share of the inputs was there.
+#
+# $\bar W = p\,W$: then $\bar W a$ is the mean of $W (a \odot m)$ over all masks.
+#
+# One product, which makes a new tensor.
+
+# %% check="scale_for_test"
+with check("scale_for_test"):
+    weight = torch.tensor([[4.0, -2.0]])
+    expect_close(scale_for_test(weight, 0.25), [[1.0, -0.5]], "Times the probability of KEEPING, not of dropping.")
+    expect_close(weight, [[4.0, -2.0]], "The caller's weights have changed: make a new tensor.")
+    a = torch.tensor([[1.0, 3.0]])
+    masks = torch.cartesian_prod(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 1.0]))
+    average = ((a * masks) @ weight.T).mean()
+    expect_close((a @ scale_for_test(weight, 0.5).T)[0, 0], average, "The mean over all four masks of plain dropout.")
+
+# %% [markdown]
+# A net with dropout is an ensemble of $2^n$ nets, and the scaled net stands for the average of their outputs. For one
+# linear layer that is exact. For a deep net it is an approximation, and one can also average for real: leave dropout
+# **on** at test time and average the *probabilities* of several passes (Monte Carlo dropout).
+
+# %% exercise="mc_dropout" points=1 minutes=6 difficulty=1 lecture="L07.25"
+from course_lib.training_deep_nets import mc_dropout
+
+# %% [markdown] hints="mc_dropout"
+# Each call of the function is another sub-network. Call it often and average.
+#
+# $p(y\mid x) \approx \frac1K\sum_{k=1}^K p_{m_k}(y\mid x)$.
+#
+# Exactly `samples` calls, with all of x each time; a sum divided by their number, or the mean of a stack.
+
+# %% check="mc_dropout"
+with check("mc_dropout"):
+    answers, calls = [[[1.0, 0.0]], [[0.5, 0.5]], [[0.0, 1.0]], [[0.1, 0.9]]], []
+
+    def one_subnet(x):
+        calls.append(tuple(x.shape))
+        return torch.tensor(answers[len(calls) - 1])
+
+    found = mc_dropout(one_subnet, torch.zeros(1, 3), 4)
+    expect_true(len(calls) == 4, f"Each sample is a call of its own: 4 are expected, found {len(calls)}.")
+    expect_close(found, [[0.4, 0.6]], "The mean of the probabilities of all calls.")
+
+# %%
+draw = torch.Generator().manual_seed(0)
+digit_images = data.digits(0)
+net = Net([64, 100, 10], keep=0.5, generator=draw)
+for _ in training_steps(net, digit_images.x_train, digit_images.y_train, 0.1, 2 if FAST else 15, generator=draw):
+    pass
+
+
+def subnet(x):
+    return net.logits(x, train=True, generator=draw).softmax(dim=1).detach()
+
+
+def nll(p):
+    return -p[torch.arange(len(p)), digit_images.y_test].log().mean().item()
+
+
+print(f"the scaled net: NLL {nll(net.probabilities(digit_images.x_test)):.3f}")
+for samples in (1, 3, 10, 100):
+    print(f"{samples:3} random sub-networks: NLL {nll(mc_dropout(subnet, digit_images.x_test, samples)):.3f}")
+
 # %% [markdown]
 # ## 6. Many nets
 #
-# The variance of a learner shrinks when several are averaged. Data sets for them can be drawn from the one at hand, N
-# samples with replacement (*bootstrap*: 63 % of the samples occur); in practice different first weights and orders of
-# samples give variety enough. Predictions are combined as $p(y\mid x) = \frac1M\sum_j p_{\theta_j}(y\mid x)$, or by a
-# vote. (The slide sums over $i$ what should run over $j$.) Cheaper: a shared trunk with several heads; or *snapshots* of
-# one run, whose predictions or even whose parameters are averaged.
+# The variance of a learner shrinks when several are averaged. Data sets $D_1, \dots, D_M$ for them can be drawn from the
+# one at hand: N samples each, with replacement (*bootstrap*).
+
+# %% [markdown] predict="bootstrap_share"
+# You draw N times from N samples, with replacement. Which share of the samples will occur at least once?
+# ---
+# One sample is missed by all draws with probability $(1 - 1/N)^N \approx 1/e$. So $1 - 1/e = 63\,\%$ occur.
+
+# %% exercise="bootstrap" points=2 minutes=6 difficulty=1 lecture="L07.16"
+from course_lib.training_deep_nets import bootstrap
+
+# %% [markdown] hints="bootstrap"
+# Draw numbers of samples, not samples.
+#
+# $i_1, \dots, i_N$ independent and uniform on $\{0, \dots, N - 1\}$; $x_{i_1}, \dots$ with $y_{i_1}, \dots$
+#
+# `torch.randint(N, (N,), generator=...)`, and the same numbers as an index into both.
+
+# %% check="bootstrap"
+with check("bootstrap"):
+    x = torch.arange(2000.0).reshape(1000, 2)
+    drawn, labels = bootstrap(x, torch.arange(1000), torch.Generator().manual_seed(0))
+    expect_shape(drawn, (1000, 2), "As many samples as there were.")
+    expect_close(drawn[:, 0], 2.0 * labels, "The same draw for inputs and labels.")
+    share = len(labels.unique()) / 1000
+    expect_true(0.58 < share < 0.69, f"WITH replacement about 63 % of the samples occur, found {share:.0%}.")
+    again = bootstrap(x, torch.arange(1000), torch.Generator().manual_seed(0))[1]
+    expect_close(again, labels, "The same seed, the same draw: pass the generator on.")
+
+# %% [markdown]
+# Predictions are combined as $p(y\mid x) = \frac1M\sum_{j=1}^M p_{\theta_j}(y\mid x)$, or, simpler, by a vote.
+#
+# *A correction:* the slide sums over $i$ what should run over $j$, the members. And average *probabilities*: averaging
+# logits is a common mistake that gives another answer, in which one member that is very sure outvotes all others.
+
+# %% exercise="ensemble_probabilities" points=1 minutes=4 difficulty=1 lecture="L07.17"
+from course_lib.training_deep_nets import ensemble_probabilities
+
+# %% [markdown] hints="ensemble_probabilities"
+# The members stand along one axis; that is the axis that disappears.
+#
+# $p(y\mid x) = \frac1M\sum_j p_j(y\mid x)$.
+#
+# One `mean`.
+
+# %% check="ensemble_probabilities"
+with check("ensemble_probabilities"):
+    p = torch.tensor([[[0.9, 0.1], [0.2, 0.8]], [[0.5, 0.5], [0.4, 0.6]], [[0.1, 0.9], [0.6, 0.4]]])
+    found = ensemble_probabilities(p)
+    expect_shape(found, (2, 2), "One row a sample: average over the M members, the first axis.")
+    expect_close(found, [[0.5, 0.5], [0.4, 0.6]], "The mean of the probabilities themselves, not of logarithms.")
+
+# %% exercise="ensemble_vote" points=2 minutes=8 difficulty=2 lecture="L07.17"
+from course_lib.training_deep_nets import ensemble_vote
+
+# %% [markdown] hints="ensemble_vote"
+# One voice for each member, however sure it is. Count the voices for each class.
+#
+# $v_{nc} = \sum_j [\arg\max_k p_{jnk} = c]$; the answer is the smallest $c$ with the largest $v_{nc}$.
+#
+# `argmax` over the classes, `one_hot`, a sum over the members. PyTorch's `argmax` promises nothing about ties: subtract
+# something small that grows with the class.
+
+# %% check="ensemble_vote"
+with check("ensemble_vote"):
+    sure = torch.tensor([[[0.4, 0.6]], [[0.45, 0.55]], [[1.0, 0.0]]])
+    expect_close(ensemble_vote(sure), [1], "Two of three vote for class 1; how sure the third is does not count.")
+    tie = torch.tensor([[[0.1, 0.2, 0.7], [0.0, 0.9, 0.1]], [[0.1, 0.8, 0.1], [0.3, 0.3, 0.4]]])
+    expect_close(ensemble_vote(tie), [1, 1], "Of classes with equally many votes, the smallest number.")
+    expect_shape(ensemble_vote(torch.rand(5, 7, 3)), (7,), "One class for each sample.")
+
+# %% [markdown]
+# In practice nobody resamples: different first weights, orders of samples and the noise of minibatches give variety
+# enough, and every net sees all the data.
+
+# %% exercise="train_ensemble" points=2 minutes=8 difficulty=2 lecture="L07.18"
+from course_lib.training_deep_nets import train_ensemble
+
+# %% [markdown] hints="train_ensemble"
+# M times the same three lines, with nothing shared between the rounds.
+#
+# Member $j$: a generator with seed $1000\,s + j$; a net made with it; this net trained with it.
+#
+# A loop over `range(members)`; `torch.Generator().manual_seed(...)`; `make(generator)`; `train(net, generator)`; append.
+
+# %% check="train_ensemble"
+with check("train_ensemble"):
+
+    def make_pair(generator):
+        return [torch.rand(1, generator=generator).item()]
+
+    def train_pair(pair, generator):
+        pair.append(torch.rand(1, generator=generator).item())
+
+    nets = train_ensemble(3, make_pair, train_pair, seed=2)
+    expect_true(len(nets) == 3, "One net for each member.")
+    expect_true(all(len(net) == 2 for net in nets), "Each net is made once and trained once, by itself.")
+    expect_true(len({net[0] for net in nets}) == 3, "Different generators: different first weights.")
+    draws = torch.rand(2, generator=torch.Generator().manual_seed(2001)).tolist()
+    expect_close(nets[1], draws, "Member j: seed 1000 * seed + j, ONE generator for make and then train.")
+
+# %% [markdown]
+# **Even faster ensembles.** The slide has this title, and its picture is lost. The usual construction: the members share
+# their lower layers, the *trunk*, which cost most, and differ in their last ones, the *heads*.
+
+# %% exercise="MultiHeadNet" points=3 minutes=12 difficulty=3 lecture="L07.19"
+from course_lib.training_deep_nets import MultiHeadNet
+
+# %% [markdown] hints="MultiHeadNet"
+# Once through the trunk; then all heads at once, for matrix products broadcast over leading axes. For the loss, each
+# head is a classifier of its own.
+#
+# $h = \operatorname{ReLU}(\dots)$ of shape `(N, D)`; $z_m = h\,H_m^\top + c_m$ of shape `(N, C)`;
+# $L = \frac1M\sum_m \operatorname{NLL}(z_m, y)$.
+#
+# `x @ self.heads.mT + self.head_biases` has shape (M, N, C). For the loss, a mean over the heads of
+# `negative_log_likelihood(z, labels)`, or one call with logits (M N, C) and repeated labels.
+
+# %% check="MultiHeadNet"
+with check("MultiHeadNet"):
+    net = MultiHeadNet([3, 4], heads=2, classes=5, generator=torch.Generator().manual_seed(0))
+    x, labels = torch.randn(6, 3, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 3, 4, 0])
+    logits = net.logits(x)
+    expect_shape(logits, (2, 6, 5), "Heads first: (M, N, C).")
+    features = torch.relu(x @ net.trunk[0].T + net.biases[0])
+    for m in range(2):
+        expected = features @ net.heads[m].T + net.head_biases[m]
+        expect_close(logits[m], expected, f"Head {m}: its own weights and bias on the trunk's features.", rtol=1e-4)
+    each = [torch.nn.functional.cross_entropy(head, labels) for head in logits]
+    expect_close(net.loss(x, labels), sum(each) / 2, "The mean of the losses of the heads, not that of their average.")
+    net.loss(x, labels).backward()
+    reached = (net.heads.grad.flatten(1).norm(dim=1) > 0).all() and net.trunk[0].grad.norm() > 0
+    expect_true(bool(reached), "Every head and the trunk get a gradient.")
+
+# %%
+digit_images = data.digits(0, test_size=1297)
+sizes = {}
+for heads in (1, 3, 10):
+    draw = torch.Generator().manual_seed(0)
+    net = MultiHeadNet([64, 100], heads, 10, draw)
+    for _ in range(100 if FAST else 400):
+        loss = net.loss(digit_images.x_train, digit_images.y_train)
+        for parameter, slope in zip(net.parameters, torch.autograd.grad(loss, net.parameters), strict=True):
+            parameter.data -= 0.3 * slope
+    sizes[heads] = sum(parameter.numel() for parameter in net.parameters)
+    p = net.logits(digit_images.x_test).softmax(dim=2).detach()
+    right = (ensemble_probabilities(p).argmax(dim=1) == digit_images.y_test).double().mean()
+    apart = disagreement(p).sum() / max(1, heads * (heads - 1))
+    print(f"{heads:2} heads: {sizes[heads] / sizes[1]:.1f} times the parameters of one,", end=" ")
+    print(f"{100 * right:.1f} % right; two heads disagree on {100 * apart:.1f} % of the images")
+
+# %% [markdown]
+# The heads see the same features and learn nearly the same: cheap, and little variety. The other cheap way are
+# *snapshots* of one run, whose predictions or even whose parameters are averaged.
+
+# %% exercise="snapshots" points=2 minutes=8 difficulty=2 lecture="L07.20"
+from course_lib.training_deep_nets import snapshots
+
+# %% [markdown] hints="snapshots"
+# Asking the iterable for an item makes one training step. Count the steps, and copy where the count fits.
+#
+# Copies after steps $e, 2e, 3e, \dots$ as long as there are steps.
+#
+# `enumerate(steps, start=1)`; a copy is `tensor.detach().clone()`: without `clone` it is the same memory, and the next
+# step changes it.
+
+# %% check="snapshots"
+with check("snapshots"):
+    theta = torch.zeros(2, requires_grad=True)
+
+    def descend():
+        for _ in range(7):
+            with torch.no_grad():
+                theta.add_(1)
+            yield
+
+    states = snapshots(descend(), [theta, torch.tensor(5)], every=3)
+    expect_true(len(states) == 2, f"Seven steps, one snapshot in three: 2 are expected, found {len(states)}.")
+    expect_close(states[0][0], [3.0, 3.0], "The first AFTER step 3; a reference would show the end of the run: clone.")
+    expect_close(states[1][0], [6.0, 6.0], "The second after step 6.")
+    expect_true(not states[0][0].requires_grad, "Detach the copies: nobody trains a snapshot.")
+    expect_close(theta, [7.0, 7.0], "The run goes on to its end.")
+    expect_true(len(states[0]) == 2, "A snapshot has every tensor of the state.")
 
 # %% [markdown] predict="average_of_two_nets"
 # Two nets from different random starts are both good. How good is the net with the average of their parameters?
@@ -439,7 +1030,7 @@ rows = {}
 with progress(range(seeds), "seeds") as bar:
     for seed in bar:
         images = data.digits(seed, test_size=1297).to(device)
-        runs = table_runs(images, seed, settings)
+        runs = table_runs(images, seed, settings, snapshots, train_ensemble)
         of_nets = torch.stack([net.probabilities(images.x_test) for net in runs.members])
         final = runs.net.probabilities(images.x_test)
         of_snapshots = torch.stack([runs.net.load(state).probabilities(images.x_test) for state in runs.states])
@@ -470,7 +1061,7 @@ figures.accuracy_bars(rows, SLIDE_TABLE)
 # Learning rates matter by factor, not by difference: draw their *logarithm* uniformly, first from a wide range with short
 # runs, then from the range that did well. At random rather than on a grid: with 25 trials a grid tries five learning
 # rates, chance 25. Choose on validation data, never on test data. (The slide's `10**uniform(-3, -6)` has its bounds in
-# the wrong order, which NumPy happens to forgive.)
+# the wrong order, which NumPy happens to forgive; a mistake that the next function refuses.)
 
 # %% widget="grid_and_random"
 explore(figures.grid_and_random)
@@ -499,10 +1090,108 @@ with check("log_uniform"):
     else:
         raise AssertionError("low above high: raise ValueError.")
 
+# %% exercise="random_settings" points=1 minutes=6 difficulty=1 lecture="L07.26"
+from course_lib.training_deep_nets import random_settings
+
+# %% [markdown] hints="random_settings"
+# For every trial, a number from the range of every hyperparameter.
+#
+# $\lambda^{(t)}_h = \exp\bigl(u^{(t)}_h\bigr)$, with $u^{(t)}_h$ uniform between the logarithms of low and high.
+#
+# Either a dictionary made `trials` times with `log_uniform(low, high, 1, generator).item()`, or all draws of one
+# hyperparameter at once and then one dictionary a trial.
+
+# %% check="random_settings"
+with check("random_settings"):
+    space = {"rate": (1e-4, 1e-1), "decay": (1e-6, 1e-5)}
+    found = random_settings(space, 20, torch.Generator().manual_seed(0))
+    expect_true(len(found) == 20, "One dictionary for each trial.")
+    expect_true(all(set(settings) == {"rate", "decay"} for settings in found), "Every hyperparameter in each of them.")
+    expect_true(
+        all(1e-4 <= s["rate"] <= 1e-1 and 1e-6 <= s["decay"] <= 1e-5 for s in found), "Each from its OWN range."
+    )
+    expect_true(len({s["rate"] for s in found}) == 20, "A new draw for every trial.")
+    again = random_settings(space, 20, torch.Generator().manual_seed(0))
+    expect_true(again == found, "The same seed, the same settings: pass the generator on.")
+
 # %%
 space = {"learning rate": (1e-4, 1e-1), "weight decay": (1e-5, 1.0)}
 print("grid of 9:", len({trial["learning rate"] for trial in grid_settings(space, 3)}), "learning rates")
-print("9 at random:", [f"{value:.1e}" for value in log_uniform(1e-4, 1e-1, 9, draw).tolist()])
+drawn = random_settings(space, 9, torch.Generator().manual_seed(0))
+print("9 at random:", [f"{trial['learning rate']:.1e}" for trial in drawn])
+
+# %% exercise="search" points=2 minutes=8 difficulty=2 lecture="L07.26"
+from course_lib.training_deep_nets import search
+
+# %% [markdown] hints="search"
+# Keep everything that was tried with what it gave, then look for the best.
+#
+# best $= \arg\max_t s_t$, with $s_t = -\infty$ where it is NaN; of equals the first.
+#
+# A list of pairs, one call of `score` each; `max` with a key, which keeps the first of equals. Comparing with NaN is
+# always false, so a NaN that is met first would stay.
+
+# %% check="search"
+with check("search"):
+    scores, calls = {1.0: math.nan, 2.0: 0.7, 3.0: 0.9, 4.0: 0.9}, []
+
+    def score(settings):
+        calls.append(settings["rate"])
+        return scores[settings["rate"]]
+
+    best, trials = search(score, [{"rate": rate} for rate in scores])
+    expect_true(calls == [1.0, 2.0, 3.0, 4.0], "Train once for each setting, in their order.")
+    expect_true(best == ({"rate": 3.0}, 0.9), f"The LARGEST accuracy, the first of equals, never NaN; found {best}.")
+    expect_true([trial[0]["rate"] for trial in trials] == calls, "All trials, in order, as (settings, score).")
+    only = search(lambda settings: math.nan, [{"rate": 5.0}])[0]
+    expect_true(only[0] == {"rate": 5.0}, "Where every run diverged, the first setting is given.")
+
+# %% [markdown]
+# From coarse to fine, on the digits: 40 short runs over wide ranges, then as many over the decade round the best learning
+# rate. Scores are accuracies on validation images; the test images are looked at once, at the very end.
+
+# %% experiment="search"
+images = data.digits(0)
+cut = 1100
+train_part, validation_part = (images.x_train[:cut], images.y_train[:cut]), (images.x_train[cut:], images.y_train[cut:])
+
+
+def trained(settings, epochs=2):
+    draw = torch.Generator().manual_seed(0)
+    net = Net([64, 50, 10], generator=draw)
+    losses = []
+    for loss in training_steps(net, *train_part, settings["learning rate"], epochs, 20, generator=draw):
+        losses.append(loss)
+        if is_hopeless(losses):
+            return None
+        with torch.no_grad():
+            for weight in net.weights:
+                weight *= max(0.0, 1 - settings["learning rate"] * settings["weight decay"])
+    return net
+
+
+def right_on(net, x, y):
+    return math.nan if net is None else (net.probabilities(x).argmax(dim=1) == y).double().mean().item()
+
+
+draw, trials_each = torch.Generator().manual_seed(0), 5 if FAST else 40
+space = {"learning rate": (1e-4, 10.0), "weight decay": (1e-5, 1.0)}
+coarse, tried = search(lambda s: right_on(trained(s), *validation_part), random_settings(space, trials_each, draw))
+centre = coarse[0]["learning rate"]
+space = {"learning rate": (centre / 3.2, centre * 3.2), "weight decay": (1e-5, 1e-1)}
+fine, tried_again = search(lambda s: right_on(trained(s), *validation_part), random_settings(space, trials_each, draw))
+for name, (settings, score), trials in (("coarse", coarse, tried), ("fine", fine, tried_again)):
+    ended = sum(math.isnan(s) for _, s in trials)
+    middle = sorted(-1.0 if math.isnan(s) else s for _, s in trials)[len(trials) // 2]
+    print(f"{name:6}: best {100 * score:.1f} % at learning rate {settings['learning rate']:.2g},", end=" ")
+    print(f"weight decay {settings['weight decay']:.1g}; median {100 * middle:.1f} %, {ended} runs ended early")
+final = trained(max(coarse, fine, key=lambda trial: trial[1])[0], epochs=10)
+print(
+    f"the best setting, trained longer, on the test images: {100 * right_on(final, images.x_test, images.y_test):.1f} %"
+)
+
+# %%
+figures.trials_plane({"coarse": tried, "fine": tried_again}, "learning rate", "weight decay")
 
 # %% quiz="what_affects_what" points=1 minutes=4 lecture="L07.27"
 # Which of these is there for optimization, so that it shows in the training loss early? True or False.

@@ -71,14 +71,51 @@ def grid_and_random(per_axis: int = 5, sharpness: float = 0.6, draw: int = 0) ->
         (grid[1], -5 + 4 * u, -5 + 5 * v, "random"),
     ):
         score = np.exp(-0.5 * ((rate + 2.4) / sharpness) ** 2 - 0.02 * (decay + 3) ** 2)
-        axes.axvspan(-2.4 - sharpness, -2.4 + sharpness, color=GREEN, alpha=0.16, linewidth=0)
+        axes.axvspan(-2.4 - sharpness, -2.4 + sharpness, color=GREEN, alpha=0.16, linewidth=0, label="good range")
         axes.scatter(rate, decay, s=15 + 120 * score, color=BLUE, alpha=0.8)
         best = int(score.argmax())
-        axes.plot(rate[best], decay[best], "o", color=MARK, markersize=15, fillstyle="none", label="best")
+        axes.plot(
+            rate[best], decay[best], "o", color=MARK, markersize=15, fillstyle="none", linestyle="none", label="best"
+        )
         title = f"{name}: {len(np.unique(rate.round(9)))} learning rates, best {score[best]:.2f}"
         axes.set(title=title, xlabel="log₁₀ learning rate", xlim=(-5.2, -0.8), ylim=(-5.3, 0.3))
-        axes.legend(loc="lower left")
     grid[0].set_ylabel("log₁₀ weight decay")
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+@drawn
+def trials_plane(rounds: Mapping[str, Sequence[tuple[Mapping[str, float], float]]], across: str, up: str) -> Figure:
+    """All trials of a search in the plane of two hyperparameters, coloured by their score.
+
+    Args:
+        rounds: for each round its trials, (settings, score), a score of NaN for a run that was ended.
+        across: name of the hyperparameter on the horizontal axis.
+        up: name of the other one.
+
+    Returns:
+        One panel a round, with logarithmic axes; the range of the last round is a box in the panels before.
+
+    Source: lecture 7, from coarse to fine. L07.26.
+    """
+    figure, grid = panels(len(rounds), width=4.6 * len(rounds), height=3.9)
+    last = list(rounds.values())[-1]
+    box = [(min(s[name] for s, _ in last), max(s[name] for s, _ in last)) for name in (across, up)]
+    for number, (axes, (name, trials)) in enumerate(zip(np.atleast_1d(grid), rounds.items(), strict=True)):
+        x, y = (np.array([settings[key] for settings, _ in trials]) for key in (across, up))
+        score = np.array([score for _, score in trials], dtype=float)
+        ended = np.isnan(score)
+        low = np.nanquantile(score, 0.25)  # few bad runs must not use up all colours
+        points = axes.scatter(x[~ended], y[~ended], c=score[~ended], cmap="viridis", vmin=low, s=50, zorder=2)
+        axes.scatter(x[ended], y[ended], marker="x", color=ORANGE, label="ended early", zorder=2)
+        best = int(np.nanargmax(score))
+        axes.plot(x[best], y[best], "o", color=MARK, markersize=14, fillstyle="none", linestyle="none", label="best")
+        if number < len(rounds) - 1:
+            corners = [box[0][k] for k in (0, 1, 1, 0, 0)], [box[1][k] for k in (0, 0, 1, 1, 0)]
+            axes.plot(*corners, color=GREEN, linewidth=1, label="next round")
+        axes.set(title=f"{name}: best {score[best]:.3f}", xscale="log", yscale="log", xlabel=across, ylabel=up)
+        figure.colorbar(points, ax=axes, label="validation accuracy")
+    figure.legend(*np.atleast_1d(grid)[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 

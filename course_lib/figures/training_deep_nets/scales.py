@@ -5,10 +5,11 @@ import math
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from course_lib.figures.frame import BLUE, GREEN, GREY, MARK, ORANGE, VIOLET, drawn, panels
 from course_lib.kit.widgets import Choice, Slider, Toggle, interactive
-from course_lib.training_deep_nets.initialization import activation_statistics, gradient_statistics, normal_layers
+from course_lib.training_deep_nets.initialization import gradient_statistics, normal_layers
 
 _ACTIVATIONS = {"none (linear)": lambda z: z, "tanh": torch.tanh, "ReLU": torch.relu}
 
@@ -71,16 +72,20 @@ def statistics_by_depth(gain: float = 1.0, activation: str = "tanh", depth: int 
     weights = normal_layers(depth, 100, gain / 10, draw)
     x, upstream = (torch.randn(100, 100, generator=draw) for _ in range(2))
     bend = _ACTIVATIONS[activation]
-    found = activation_statistics(weights, x, bend).double().numpy()
+    found, a = [x.std(correction=0).item()], x
+    for weight in weights:
+        a = bend(a @ weight.T)
+        found.append(a.std(correction=0).item())
     gradients = gradient_statistics(weights, x, bend, upstream).double().numpy()
     floor = 1e-12  # a unit that has died is drawn at the edge, for a logarithm has no zero
     figure, grid = panels(2, width=8.8, height=3.7)
-    grid[0].semilogy(np.arange(depth + 1), np.maximum(found[:, 1], floor), "o-", color=BLUE)
+    grid[0].semilogy(np.arange(depth + 1), np.maximum(found, floor), "o-", color=BLUE)
     grid[0].axhline(1, color=GREY, linewidth=0.8)
-    grid[0].set(title=f"activations: {found[-1, 1]:.2g} at the end", xlabel="layer", ylabel="standard deviation")
+    grid[0].set(title=f"activations: {found[-1]:.2g} at the end", xlabel="layer", ylabel="standard deviation")
     grid[1].semilogy(np.arange(1, depth + 1), np.maximum(gradients, floor), "s-", color=ORANGE)
     grid[1].set(title=f"gradients: {gradients[0]:.2g} at layer 1", xlabel="layer", ylabel="root mean square of dL/dW")
-    for axes, values in zip(grid, (found[:, 1], gradients), strict=True):
+    for axes, values in zip(grid, (np.array(found), gradients), strict=True):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         low, high = max(values.min(), floor), max(values.max(), floor)
         axes.set_ylim(min(low / 3, high / 100), max(high * 3, low * 100))
     return figure
@@ -111,6 +116,7 @@ def batch_statistics(batch_size: int = 8, unbiased: bool = False) -> Figure:
         axes.axvline(truth, color=MARK, label="population")
         axes.axvline(values.mean(), color=ORANGE, linestyle="--", label=f"average {values.mean():.2f}")
         axes.set(title=f"{name}: deviation {values.std():.2f}", xlabel=name)
+        axes.set_ylim(0, 1.4 * axes.get_ylim()[1])  # room for the legend
         axes.legend()
     grid[0].set_ylabel("batches")
     return figure
@@ -138,7 +144,7 @@ def clipped_gradient(angle: int = 20, length: float = 3.0, limit: float = 1.0) -
     g = length * np.array([math.cos(math.radians(angle)), math.sin(math.radians(angle))])
     per_element = np.clip(g, -limit, limit)
     by_norm = g * min(1.0, limit / length) if length > 0 else g
-    figure, axes = panels(width=5.4, height=4.8)
+    figure, axes = panels(width=7.4, height=4.8)
     turn = np.linspace(0, 2 * np.pi, 200)
     axes.plot(limit * np.cos(turn), limit * np.sin(turn), color=GREEN, linewidth=1, label="all of norm c")
     corner = limit * np.array([-1, 1, 1, -1, -1]), limit * np.array([-1, -1, 1, 1, -1])
@@ -153,5 +159,5 @@ def clipped_gradient(angle: int = 20, length: float = 3.0, limit: float = 1.0) -
     turned = (turned + 180) % 360 - 180
     title = f"per element turns it by {turned:.0f}°, by norm not at all"
     axes.set(title=title, xlabel="g₁", ylabel="g₂", xlim=(-4.2, 4.2), ylim=(-4.2, 4.2), aspect="equal")
-    axes.legend(fontsize="small", loc="lower left")
+    figure.legend(fontsize="small", loc="outside right upper")
     return figure
