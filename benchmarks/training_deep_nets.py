@@ -3,14 +3,16 @@
     python benchmarks/training_deep_nets.py
 
 Times are forward plus backward on one thread of this machine; ratios are what carries over. Ours are written out as
-tensor operations with a backward pass by hand, PyTorch's are its built-ins with autograd.
+tensor operations with a backward pass by hand, readable and fused; PyTorch's are its built-ins with autograd.
 """
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +24,10 @@ from course_lib.training_deep_nets import (
     batch_norm_backward,
     dropout,
     ensemble_table,
+    fused_batch_norm,
+    fused_batch_norm_backward,
+    fused_layer_norm,
+    fused_layer_norm_backward,
     layer_norm,
     layer_norm_backward,
 )
@@ -39,20 +45,19 @@ class Settings:
     table: TableSettings = field(default_factory=TableSettings)
 
 
-def pairs(samples: int, features: int) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
-    """Give, for each layer, our forward plus backward and PyTorch's."""
+def rivals(samples: int, features: int) -> dict[str, dict[str, Callable[[], object]]]:
+    """Give, for each layer, forward plus backward in several forms, PyTorch's among them."""
     generator = torch.Generator().manual_seed(0)
     x, delta = (torch.randn(samples, features, generator=generator) for _ in range(2))
     gamma, beta = torch.ones(features), torch.zeros(features)
     leaves = [tensor.clone().requires_grad_() for tensor in (x, gamma, beta)]
 
-    def our_batch_norm() -> object:
-        _, kept = batch_norm(x, gamma, beta)
-        return batch_norm_backward(delta, gamma, *kept)
+    def both(forward: Callable[..., Any], backward: Callable[..., Any]) -> Callable[[], object]:
+        def run() -> object:
+            _, kept = forward(x, gamma, beta)
+            return backward(delta, gamma, *kept)
 
-    def our_layer_norm() -> object:
-        _, kept = layer_norm(x, gamma, beta)
-        return layer_norm_backward(delta, gamma, *kept)
+        return run
 
     def our_dropout() -> object:
         _, mask = dropout(x, 0.5, True)
@@ -68,31 +73,41 @@ def pairs(samples: int, features: int) -> dict[str, tuple[Callable[[], object], 
         return torch.autograd.grad(F.dropout(leaves[0], 0.5), leaves[:1], delta)
 
     return {
-        "batch normalization": (our_batch_norm, their_batch_norm),
-        "layer normalization": (our_layer_norm, their_layer_norm),
-        "dropout": (our_dropout, their_dropout),
+        "batch normalization": {
+            "PyTorch": their_batch_norm,
+            "readable": both(batch_norm, batch_norm_backward),
+            "fused": both(fused_batch_norm, fused_batch_norm_backward),
+        },
+        "layer normalization": {
+            "PyTorch": their_layer_norm,
+            "readable": both(layer_norm, layer_norm_backward),
+            "fused": both(fused_layer_norm, fused_layer_norm_backward),
+        },
+        "dropout": {"PyTorch": their_dropout, "readable": our_dropout},
     }
 
 
-def ratio(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> float:
-    """Give our time divided by theirs: both in turn, the fastest of all rounds, so that a busy machine hurts both."""
-    best = [float("inf"), float("inf")]
+def ratios(forms: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Give the CPU time of each form divided by that of PyTorch's: all in turn, and the median over the rounds."""
+    times: dict[str, list[float]] = {name: [] for name in forms}
     for _ in range(rounds):
-        for which, function in enumerate((ours, theirs)):
-            start = time.perf_counter()
+        for name, function in forms.items():
+            start = time.process_time()
             function()
-            best[which] = min(best[which], time.perf_counter() - start)
-    return best[0] / best[1]
+            times[name].append(time.process_time() - start)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    return {name: value / medians["PyTorch"] for name, value in medians.items() if name != "PyTorch"}
 
 
 def main(settings: Settings | None = None) -> None:
     """Measure and print."""
     settings = settings or Settings()
     torch.set_num_threads(1)
-    print("forward plus backward, time divided by that of PyTorch's built-in:")
+    print("forward plus backward, CPU time divided by that of PyTorch's built-in:")
     for samples, features in SHAPES:
-        for name, (ours, theirs) in pairs(samples, features).items():
-            print(f"    {samples} x {features}, {name}: {ratio(ours, theirs, settings.rounds):.2f}")
+        for name, forms in rivals(samples, features).items():
+            found = ", ".join(f"{form} {value:.2f}" for form, value in ratios(forms, settings.rounds).items())
+            print(f"    {samples} x {features}, {name}: {found}")
     rows: dict[str, list[float]] = {}
     for seed in settings.seeds:
         for name, accuracy in ensemble_table(digits(seed, settings.test_size), seed, settings.table).items():

@@ -60,6 +60,22 @@ def panels(columns: int = 1, rows: int = 1, *, width: float, height: float, **gr
     return figure, figure.subplots(rows, columns, **grid)
 
 
+def legend_below(figure: Figure, *axes: Axes, columns: int = 4, **options: Any) -> None:
+    """Put one legend under the panels: inside, it would cover what some position of a slider draws there.
+
+    Args:
+        figure: the figure.
+        axes: whose series are named; of the same name, the first.
+        columns: entries beside each other.
+        options: of `Figure.legend`.
+    """
+    named: dict[str, Any] = {}
+    for one in axes:
+        for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns, **options)
+
+
 def show_pixels(axes: Axes, image: np.ndarray) -> None:
     """Draw an image, 0 black to 1 white."""
     axes.imshow(image, cmap="gray", vmin=0, vmax=1)

@@ -137,7 +137,9 @@ centered = weather - weather.mean(dim=0)
 target = centered @ torch.tensor([0.02, 3.0])
 for name, x in (("as measured", weather), ("centered", centered), ("standardized", scaled)):
     steps = steps_to_tolerance(x, target, most=20_000)
-    print(f"{name:13} condition number {condition_number(x):12,.2f}, steps of descent: {steps:6,}")
+    print(
+        f"{name:13} condition number {condition_number(x):12,.2f}, steps of descent: {steps:6,}{'+' * (steps == 20_000)}"
+    )
 
 # %% [markdown]
 # ## 2. Activations on one scale
@@ -168,6 +170,8 @@ with check("standardize_activations"):
     dead, _, none = standardize_activations([torch.relu], -torch.ones(3, 1), 1)
     expect_close(dead, torch.zeros(3, 1), "A unit that always gives the same becomes 0, not NaN.")
     expect_close(none, [0.0], "The deviation that was measured is given back, 0 too.")
+    _, moved, _ = standardize_activations([lambda a: a + 1], data_set, 1)
+    expect_close(moved, [2.0, 5.0], "Other layers, other statistics: measure in every call.")
 
 # %%
 draw = torch.Generator().manual_seed(0)
@@ -183,8 +187,8 @@ _, old_mean, old_std = standardize_activations([first_layer], digit_images.x_tra
 for step, _ in enumerate(training_steps(net, digit_images.x_train, digit_images.y_train, 0.05, 1, generator=draw), 1):
     if step in (1, 10, 70):
         a = first_layer(digit_images.x_train)
-        off = ((a.mean(dim=0) - old_mean) / old_std).abs().mean()
-        print(f"after {step:2} updates, with the OLD statistics, units are off by {off:.2f} deviations in the mean")
+        off = ((a.mean(dim=0) - old_mean).abs() / old_std).nanmedian()
+        print(f"after {step:2} updates: half of the units have a mean that is off by {off:.2f} deviations or more")
 
 # %% [markdown]
 # The statistics are out of date with every update, and measuring them anew over all data each time is too expensive.
@@ -299,8 +303,14 @@ with check("layer_norm"):
     expect_close(
         moved, [[-2.0, 13.0], [0.0, 10.0]], "gamma and beta have one number a FEATURE: gamma x_hat + beta.", rtol=1e-3
     )
-    expect_shape(kept.inverse_std, (2, 1), "inverse_std has one number for each sample, as a column.")
-    expect_close(kept.x_hat, found, "x_hat is what comes before gamma and beta.", rtol=1e-3)
+    x_hat, inverse_std = kept
+    expect_shape(inverse_std, (2, 1), "inverse_std has one number for each sample, as a column.")
+    expect_close(x_hat, found, "x_hat is what comes before gamma and beta.", rtol=1e-3)
+    x_hat, inverse_std = layer_norm(torch.tensor([[0.1, -0.1]]), torch.ones(2), torch.zeros(2), epsilon=0.03)[1]
+    expect_close(
+        inverse_std, [[5.0]], "1 / sqrt(variance + epsilon), with epsilon INSIDE the root: 1 / sqrt(0.01 + 0.03)."
+    )
+    expect_close(x_hat, [[0.5, -0.5]], "Distance from the mean, times inverse_std.")
 
 # %% [markdown]
 # ### Where it goes, and what it buys
@@ -327,13 +337,14 @@ with check("hidden_layer"):
     def center(z):
         return z - z.mean(dim=0)
 
-    plain = hidden_layer(a, weight, bias, center, "none")
+    seen = []
+    plain = hidden_layer(a, weight, bias, lambda z: seen.append(z) or z, "none")
     expect_close(plain, [[0.0, 1.5], [1.0, 0.0]], "none: relu(W a + b), without norm.")
+    expect_true(not seen, "none: norm is not even called; it would move its running statistics.")
     classic = hidden_layer(a, weight, bias, center, "before")
     expect_close(classic, [[0.0, 1.0], [1.0, 0.0]], "before: norm between the linear layer and ReLU.")
     late = hidden_layer(a, weight, bias, center, "after")
     expect_close(late, [[-0.5, 0.75], [0.5, -0.75]], "after: norm of what ReLU gives, with the bias in it.")
-    seen = []
     hidden_layer(a, weight, bias, lambda z: seen.append(z) or z, "before")
     expect_true(len(seen) == 1, "norm is called once: it may keep running statistics.")
     expect_close(seen[0], a @ weight.T, "before: the bias is left out, the mean is subtracted anyway.")
@@ -362,6 +373,7 @@ from course_lib.training_deep_nets import is_hopeless
 with check("is_hopeless"):
     expect_true(is_hopeless([2.3, 2.0, 1.9]) is False, "The loss falls: go on.")
     expect_true(is_hopeless([2.3, 2.0, 7.0]) is True, "More than three times the FIRST loss: stop.")
+    expect_true(is_hopeless([2.3, 1.0, 3.5]) is False, "Compare with the first loss, not with the one before.")
     expect_true(is_hopeless([2.3, 7.5, 2.0]) is False, "A bad batch on the way: only the LATEST loss counts.")
     expect_true(is_hopeless([2.3, math.nan]) is True, "NaN is hopeless, and every comparison with it is false.")
     expect_true(is_hopeless([2.3, math.inf], factor=math.inf) is True, "Infinity is hopeless whatever the factor is.")
@@ -389,16 +401,19 @@ with check("compare_rates"):
             asked[-1] += 1
             yield 2.0 * rate**k
 
-    found = compare_rates(pretended, [0.5, 1.0, 10.0], ["none", "before"], seed=3)
+    found = compare_rates(pretended, [0.5, 10.0, 1.0], ["none", "before"], seed=3)
     expect_true(list(found) == ["none", "before"], "A dictionary with a list for each norm.")
     expect_true(len(found["none"]) == 3, "One number for each rate, in their order.")
-    expect_close(found["none"][1], 2.0, "A loss that stays at 2 has the number 2.")
+    expect_close(found["none"][2], 2.0, "A loss that stays at 2 has the number 2.")
     expect_close(found["none"][0], 0.5**8 + 0.5**9, "The mean of the last fifth, here of the last two losses.")
-    expect_true(found["none"][2] == math.inf, "A run that is_hopeless has the number infinity.")
+    expect_true(found["none"][1] == math.inf, "A run that is_hopeless has the number infinity.")
     expect_true(len(set(starts)) == 1, "Every run gets a NEW generator with the same seed: the same start.")
     expect_true(
-        asked[2] == 2, f"A hopeless run is ended at once; this one was asked for {asked[2]} losses instead of 2."
+        asked[1] == 2, f"A hopeless run is ended at once; this one was asked for {asked[1]} losses instead of 2."
     )
+    short = compare_rates(lambda norm, rate, generator: iter([3.0, 2.0, 1.5]), [0.1], ["none"])
+    expect_close(short["none"][0], 1.5, "Of three losses the last fifth is still one loss.")
+
 
 # %% experiment="rates"
 rates = [0.03, 0.3, 1.0, 3.0]
@@ -831,6 +846,8 @@ with check("bootstrap"):
     expect_true(0.58 < share < 0.69, f"WITH replacement about 63 % of the samples occur, found {share:.0%}.")
     again = bootstrap(x, torch.arange(1000), torch.Generator().manual_seed(0))[1]
     expect_close(again, labels, "The same seed, the same draw: pass the generator on.")
+    one_of_three = {bootstrap(torch.zeros(3), torch.arange(3))[1][0].item() for _ in range(200)}
+    expect_true(one_of_three == {0, 1, 2}, "Every sample can be drawn, the first and the last, too.")
 
 # %% [markdown]
 # Predictions are combined as $p(y\mid x) = \frac1M\sum_{j=1}^M p_{\theta_j}(y\mid x)$, or, simpler, by a vote.
@@ -936,6 +953,23 @@ with check("MultiHeadNet"):
     net.loss(x, labels).backward()
     reached = (net.heads.grad.flatten(1).norm(dim=1) > 0).all() and net.trunk[0].grad.norm() > 0
     expect_true(bool(reached), "Every head and the trunk get a gradient.")
+
+    class Counted(list):
+        uses = 0
+
+        def __iter__(self):
+            Counted.uses += 1
+            return super().__iter__()
+
+        def __getitem__(self, layer):
+            Counted.uses += 1
+            return super().__getitem__(layer)
+
+    net.trunk = Counted(net.trunk)
+    net.logits(x)
+    expect_true(
+        Counted.uses == 1, f"The trunk is computed once for all heads; its only layer was used {Counted.uses} times."
+    )
 
 # %%
 digit_images = data.digits(0, test_size=1297)
@@ -1113,6 +1147,13 @@ with check("random_settings"):
     expect_true(len({s["rate"] for s in found}) == 20, "A new draw for every trial.")
     again = random_settings(space, 20, torch.Generator().manual_seed(0))
     expect_true(again == found, "The same seed, the same settings: pass the generator on.")
+    many = random_settings(space, 400, torch.Generator().manual_seed(1))
+    share = sum(s["rate"] < 10**-2.5 for s in many) / 400
+    expect_true(
+        0.4 < share < 0.6, f"Half of the rates lie in the lower half of the decades, found {share:.0%}: log_uniform."
+    )
+    apart = max(abs(math.log10(s["rate"] / 1e-4) / 3 - math.log10(s["decay"] / 1e-6)) for s in many)
+    expect_true(apart > 0.1, "Each hyperparameter needs a random number of its own.")
 
 # %%
 space = {"learning rate": (1e-4, 1e-1), "weight decay": (1e-5, 1.0)}
@@ -1145,6 +1186,8 @@ with check("search"):
     expect_true([trial[0]["rate"] for trial in trials] == calls, "All trials, in order, as (settings, score).")
     only = search(lambda settings: math.nan, [{"rate": 5.0}])[0]
     expect_true(only[0] == {"rate": 5.0}, "Where every run diverged, the first setting is given.")
+    below = search(lambda settings: -settings["rate"], [{"rate": 3.0}, {"rate": 1.0}, {"rate": 2.0}])[0]
+    expect_true(below == ({"rate": 1.0}, -1.0), "Scores may be negative.")
 
 # %% [markdown]
 # From coarse to fine, on the digits: 40 short runs over wide ranges, then as many over the decade round the best learning

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.backprop.networks import points_2d, train_2d
-from course_lib.figures.frame import BLUE, GREY, ORANGE, drawn, panels
+from course_lib.figures.frame import BLUE, GREY, ORANGE, drawn, legend_below, panels
 from course_lib.kit.widgets import Choice, Slider, Toggle, interactive
 
 _CURVES: dict[str, Callable[[Any], Any]] = {
@@ -127,6 +127,7 @@ def playground(
     right.axhline(math.log(2), color=GREY, linewidth=0.8, linestyle="--")
     right.set(title="Loss (dashed: log 2, no idea)", xlabel="step", ylabel="mean NLL (nats)")
     right.set_ylim(0, max(0.8, min(2.0, max(fit.losses))))
+    legend_below(figure, left)
     return figure
 
 
@@ -159,11 +160,7 @@ def hidden_unit_maps(points: str = "ring", activation: str = "tanh") -> Figure:
         axes.set(title=f"unit {unit + 1}", xlabel="x₁", aspect="equal")
         axes.grid(False)
     grid_of_axes[0].set_ylabel("x₂")
-    handles, class_names = grid_of_axes[0].get_legend_handles_labels()
-    figure.legend(handles, class_names, loc="outside lower center", ncols=2)
-    for axes in grid_of_axes:
-        if axes.get_legend():
-            axes.get_legend().remove()
+    legend_below(figure, grid_of_axes[0])
     return figure
 
 
@@ -178,4 +175,3 @@ def _first_layer(points: str, activation: str) -> tuple[np.ndarray, np.ndarray]:
 def _two_classes(axes: Axes, x: torch.Tensor, labels: torch.Tensor, size: float = 4.0) -> None:
     axes.plot(*x[labels == 0].T.numpy(), "o", ms=size, color=BLUE, label="class 0")
     axes.plot(*x[labels == 1].T.numpy(), "X", ms=size + 0.5, color=ORANGE, label="class 1")
-    axes.legend(loc="upper right", fontsize="x-small", framealpha=0.4)

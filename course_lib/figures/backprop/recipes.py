@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from course_lib.backprop.layers import multiplications
-from course_lib.figures.frame import BLUE, GREEN, GREY, MARK, ORANGE, drawn, panels
+from course_lib.figures.frame import BLUE, GREEN, GREY, MARK, ORANGE, drawn, legend_below, panels
 from course_lib.kit.widgets import Choice, Slider, interactive
 
 
@@ -165,7 +165,7 @@ def finite_difference_error(precision: str = "float64", log_step: float = -5.0) 
     axes.loglog(steps, central, color=BLUE, label="central difference")
     axes.plot(10.0**log_step, here, "o", color=MARK, label="chosen step")
     axes.set(title=f"{precision}: error {here:.1e} with step 1e{log_step:g}", xlabel="step", ylabel="error")
-    axes.legend()
+    legend_below(figure, axes)
     return figure
 
 

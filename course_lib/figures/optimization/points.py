@@ -9,8 +9,9 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from course_lib.figures.frame import BLUE, GREEN, GREY, MARK, ORANGE, drawn, panels
+from course_lib.figures.frame import BLUE, GREEN, GREY, MARK, ORANGE, drawn, legend_below, panels
 from course_lib.kit.widgets import Choice, Slider, interactive
 
 DEPTH = LinearSegmentedColormap.from_list("depth", [(*to_rgb(BLUE), 0.4), (*to_rgb(BLUE), 0.0)])  # deep is strong
@@ -74,10 +75,11 @@ def descent_on_bowl(learning_rate: float = 1.8, condition: float = 20.0, steps: 
     swings = int((np.diff(np.sign(moves[:, 1])) != 0).sum())
     left.set(xlabel="θ₁ (flat)", ylabel="θ₂ (steep; its scale differs)")
     left.set_title(f"{steps} steps, {swings} reversals across the valley")
-    left.legend(loc="lower left", fontsize=8)
+    legend_below(figure, left, fontsize=8)
     right.plot(range(steps), angles, "o-", ms=4, color=BLUE)
     right.axhline(90, color=GREY, lw=1, ls="--")
-    right.set(xlabel="step", ylabel="angle to the minimum (°)", ylim=(-3, 96), xlim=(-0.5, max(steps - 0.5, 1)))
+    right.set(xlabel="step", ylabel="angle to the minimum (°)", ylim=(-3, 96), xlim=(-0.5, max(steps, 8)))
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_title(f"Largest angle {angles.max():.0f}°")
     return figure
 
@@ -141,7 +143,8 @@ def chord(left_end: float = -0.8, right_end: float = 0.8) -> Figure:
             xlabel="position on a line of parameters",
             ylabel="mean NLL (nats)",
         )
-        axes.legend(fontsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+    legend_below(figure, *both, fontsize=8)
     return figure
 
 
@@ -278,5 +281,5 @@ def newton_step(x: float = -3.0, y: float = 1.0, condition: float = 10.0, surfac
     landed = np.hypot(x + jump[0], y + jump[1])
     what = "the saddle" if surface == "saddle" else "the minimum"
     axes.set(xlabel="θ₁", ylabel="θ₂", title=f"Newton lands {landed:.2g} away from {what}")
-    axes.legend(loc="lower right", fontsize=8)
+    legend_below(figure, axes, fontsize=8)
     return figure

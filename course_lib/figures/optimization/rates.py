@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from course_lib.figures.frame import BLUE, CYCLE, GREY, MARK, ORANGE, drawn, panels
+from course_lib.figures.frame import BLUE, CYCLE, GREY, MARK, ORANGE, drawn, legend_below, panels
 from course_lib.figures.optimization.points import DEPTH
 from course_lib.kit.plots import DASHES
 from course_lib.kit.widgets import Choice, Slider, Toggle, interactive
@@ -37,7 +37,6 @@ def gradient_spread(estimates: Mapping[int, torch.Tensor], full: float, batch_si
     left.axvline(full, color=ORANGE, lw=2, label="gradient of all data")
     left.axvline(float(estimates[size].mean()), color=MARK, lw=2, ls="--", label="mean of the estimates")
     left.set(xlabel="one entry of the gradient", ylabel="number of batches", title=f"Batches of {size}")
-    left.legend(fontsize=8)
     sizes = np.array(sorted(estimates))
     spreads = np.array([float(estimates[int(s)].std()) for s in sizes])
     right.plot(sizes, spreads, "o-", color=BLUE, label="measured")
@@ -45,7 +44,7 @@ def gradient_spread(estimates: Mapping[int, torch.Tensor], full: float, batch_si
     right.plot(size, spreads[list(sizes).index(size)], "o", ms=9, color=MARK)
     right.set(xscale="log", yscale="log", xlabel="batch size B", ylabel="standard deviation")
     right.set_title(f"Spread {spreads[list(sizes).index(size)]:.2g}")
-    right.legend(fontsize=8)
+    legend_below(figure, left, right, columns=5, fontsize=8)
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from course_lib.figures.frame import BLUE, CYCLE, GREEN, GREY, MARK, ORANGE, drawn, panels
+from course_lib.figures.frame import BLUE, CYCLE, GREEN, GREY, MARK, ORANGE, drawn, legend_below, panels
 from course_lib.figures.optimization.points import level_lines
 from course_lib.kit.plots import DASHES
 from course_lib.kit.widgets import Choice, Slider, Toggle, interactive
@@ -83,16 +83,16 @@ def momentum_path(
         losses = valley.loss(torch.from_numpy(path)).numpy()
         left.plot(*path.T, "o", ls=dash, ms=2.5, lw=1.3, color=colour, label=name, clip_on=True)
         right.plot(
-            range(len(losses)), losses.clip(1e-12, 1e4), ls=dash, color=colour, label=f"{name}: {losses[-1]:.2g}"
+            range(len(losses)), losses.clip(1e-12, 1e9), ls=dash, color=colour, label=f"{name}: {losses[-1]:.2g}"
         )
     left.plot(0, 0, "*", ms=13, color=GREEN, mec="white", mew=0.6, label="minimum")
     left.set(
         xlabel="θ₁ (curvature 1)", ylabel="θ₂ (curvature 30)", title=f"α = {learning_rate:.3g}, μ = {momentum:.2f}"
     )
-    left.legend(loc="lower right", fontsize=8)
+    legend_below(figure, left, fontsize=8)
     limit = 2 * (1 + momentum) / 30
     stable = "" if nesterov else (f": stable up to α = {limit:.3f}" if learning_rate < limit else ": UNSTABLE")
-    right.set(xlabel="step", ylabel="loss", yscale="log", ylim=(1e-9, 2e3), xlim=(-2, max(steps, 10)))
+    right.set(xlabel="step", ylabel="loss", yscale="log", ylim=(1e-9, 1e5), xlim=(0, max(steps, 10)))
     right.set_title(f"Loss{stable}")
     right.legend(fontsize=8)
     return figure
@@ -136,10 +136,9 @@ def stability_map(learning_rate: float = 0.06, momentum: float = 0.5) -> Figure:
     left.plot(2 * (1 + momenta) / 30, momenta, color=ORANGE, lw=2, label="α · 30 = 2 (1 + μ)")
     best_mu = ((30**0.5 - 1) / (30**0.5 + 1)) ** 2
     left.plot((1 + best_mu**0.5) ** 2 / 30, best_mu, "*", ms=13, color=GREEN, mec="white", mew=0.6, label="fastest")
-    left.plot(learning_rate, momentum, "o", ms=9, color=MARK, label="this run")
+    left.plot(learning_rate, momentum, "o", ms=9, color=MARK, label="this run", clip_on=False, zorder=5)
     left.set(xlabel="learning rate α", ylabel="momentum μ", xlim=(0.002, 0.14), ylim=(0, 0.99))
     left.set_title("Curvatures 1 and 30")
-    left.legend(fontsize=8, loc="lower right")
     left.grid(False)
     path = _walk(SURFACES["valley"], lambda p: torch.optim.SGD(p, learning_rate, momentum=momentum), (1.0, 1.0), 120)
     for column, (name, colour, dash) in enumerate((("flat direction", BLUE, "-"), ("steep direction", ORANGE, "--"))):
@@ -147,7 +146,7 @@ def stability_map(learning_rate: float = 0.06, momentum: float = 0.5) -> Figure:
     stable = learning_rate * 30 < 2 * (1 + momentum)
     right.set(xlabel="step", ylabel="error", ylim=(-2, 2), xlim=(-2, 122))
     right.set_title("This run converges" if stable else "This run diverges")
-    right.legend(fontsize=8)
+    legend_below(figure, left, right, columns=5, fontsize=8)
     return figure
 
 
@@ -260,7 +259,7 @@ def adam_coordinate(beta1: float = 0.9, beta2: float = 0.999, correction: bool =
         xlabel="k", ylabel="value", ylim=(min(-1, gradients.min() - 0.2), max(3, gradients.max(), square.max()) + 0.3)
     )
     left.set_title("Corrected means" if correction else "Means as they are: they start at 0")
-    left.legend(fontsize=8)
+    legend_below(figure, left, fontsize=8)
     right.plot(k, steps, color=MARK)
     right.axhline(1, color=GREY, lw=1, ls="--")
     right.set(
@@ -330,7 +329,7 @@ def optimizer_race(
     left.plot(*ground.minimum, "*", ms=13, color=GREY, mec="white", mew=0.6, label="minimum")
     left.set(xlabel="θ₁", ylabel="θ₂", title=f"{ground.name.capitalize()}, {steps} steps")
     top_loss = max(float(ground.loss(torch.tensor(start, dtype=torch.float64))) * 3, 1e-3)
-    right.set(xlabel="step", ylabel="loss", yscale="log", ylim=(1e-10, top_loss), xlim=(-2, max(10, steps)))
+    right.set(xlabel="step", ylabel="loss", yscale="log", ylim=(1e-10, top_loss), xlim=(0, max(10, steps)))
     right.set_title(f"Lowest now: {min(verdicts)[1]}")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    legend_below(figure, left, fontsize=8)
     return figure

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from course_lib.figures.frame import BLUE, GREEN, GREY, MARK, ORANGE, drawn, panels
+from course_lib.figures.frame import BLUE, GREEN, GREY, MARK, ORANGE, drawn, legend_below, panels
 from course_lib.kit.widgets import Slider, interactive
 
 
@@ -80,7 +80,7 @@ def grid_and_random(per_axis: int = 5, sharpness: float = 0.6, draw: int = 0) ->
         title = f"{name}: {len(np.unique(rate.round(9)))} learning rates, best {score[best]:.2f}"
         axes.set(title=title, xlabel="log₁₀ learning rate", xlim=(-5.2, -0.8), ylim=(-5.3, 0.3))
     grid[0].set_ylabel("log₁₀ weight decay")
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    legend_below(figure, grid[0])
     return figure
 
 
@@ -115,7 +115,7 @@ def trials_plane(rounds: Mapping[str, Sequence[tuple[Mapping[str, float], float]
             axes.plot(*corners, color=GREEN, linewidth=1, label="next round")
         axes.set(title=f"{name}: best {score[best]:.3f}", xscale="log", yscale="log", xlabel=across, ylabel=up)
         figure.colorbar(points, ax=axes, label="validation accuracy")
-    figure.legend(*np.atleast_1d(grid)[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend_below(figure, *np.atleast_1d(grid))
     return figure
 
 
