@@ -941,7 +941,7 @@ from course_lib.training_deep_nets import MultiHeadNet
 # $h = \operatorname{ReLU}(\dots)$ of shape `(N, D)`; $z_m = h\,H_m^\top + c_m$ of shape `(N, C)`;
 # $L = \frac1M\sum_m \operatorname{NLL}(z_m, y)$.
 #
-# `x @ self.heads.mT + self.head_biases` has shape (M, N, C). For the loss, a mean over the heads of
+# `heads.mT` exchanges the last two axes, and a product of `(N, D)` with `(M, D, C)` has the shape (M, N, C). For the loss, a mean over the heads of
 # `negative_log_likelihood(z, labels)`, or one call with logits (M N, C) and repeated labels.
 
 # %% check="MultiHeadNet"
