@@ -54,6 +54,7 @@ class Settings:
     seeds_of_defaults: int = 2  # of `sb3_defaults`, which takes minutes
     evaluate_every: int = 2_500  # environment steps
     most_steps: int = 150_000  # a run that has not reached the bar by then is given up
+    most_steps_of_defaults: int = 30_000
 
 
 @dataclass
@@ -293,7 +294,8 @@ def main() -> None:
         for contender in contenders:
             if contender == "sb3_defaults" and seed >= settings.seeds_of_defaults:
                 continue
-            run = in_a_process(contender, seed, settings)
+            limited = replace(settings, most_steps=settings.most_steps_of_defaults)
+            run = in_a_process(contender, seed, limited if contender == "sb3_defaults" else settings)
             runs.append(run)
             end = "bar reached" if run.reached else f"given up at a mean return of {run.means[-1][1]:.0f}"
             print(
