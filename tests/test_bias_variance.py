@@ -17,6 +17,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from library_cases import assert_specification, devices, draw, dtypes, seeds
 from torch.testing import assert_close
 
 from course_lib import bias_variance as lecture
@@ -47,19 +48,12 @@ from course_lib.bias_variance import (
 )
 from course_lib.kit.tables import diabetes
 
-devices = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
-dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 properties = settings(max_examples=40, deadline=None)  # a busy machine is not a wrong answer
-seeds = st.integers(0, 2**32 - 1)
 PUBLIC = [
     value
     for name, value in vars(lecture).items()
     if getattr(value, "__module__", None) == lecture.__name__ and isinstance(value, type | FunctionType)
 ]
-
-
-def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64, device: str = "cpu") -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype).to(device)
 
 
 def covariance(size: int, seed: int = 0) -> torch.Tensor:
@@ -72,14 +66,7 @@ def covariance(size: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("item", PUBLIC, ids=lambda item: item.__name__)
 def test_docstring_is_a_specification(item: type | FunctionType) -> None:
-    text = inspect.getdoc(item) or ""
-    assert re.search(r"^>>> ", text, re.MULTILINE), "no example"
-    assert re.search(r"^Source: lecture 3, .* L03\.\d\d\.$", text, re.MULTILINE | re.DOTALL), "no source with its id"
-    if isinstance(item, FunctionType):
-        assert "Args:" in text
-        assert "Returns:" in text
-        for name in inspect.signature(item).parameters:
-            assert re.search(rf"^ +{name}: ", text, re.MULTILINE), f"{name} is not described"
+    assert_specification(item, "3")
 
 
 def test_every_row_of_the_syllabus_is_taught() -> None:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from library_cases import assert_specification, devices, draw
 from torch.testing import assert_close
 
 from course_lib import training_deep_nets as lecture
@@ -64,7 +65,6 @@ from course_lib.training_deep_nets import (
     xavier_init,
 )
 
-devices = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 PUBLIC = [getattr(lecture, name) for name in lecture.__all__ if callable(getattr(lecture, name))]
 
 
@@ -72,21 +72,12 @@ def source(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def draw(*shape: int, seed: int = 0, device: str = "cpu") -> torch.Tensor:
-    return torch.randn(*shape, generator=source(seed), dtype=torch.float64).to(device)
-
-
 # ------------------------------------------------------------------------------------------------ the specification
 
 
 @pytest.mark.parametrize("item", [item for item in PUBLIC if isinstance(item, FunctionType)], ids=lambda f: f.__name__)
 def test_docstring_is_a_specification(item: FunctionType) -> None:
-    text = inspect.getdoc(item) or ""
-    assert re.search(r"^>>> ", text, re.MULTILINE), "no example"
-    assert re.search(r"^Source: lecture 7, .* L07\.\d\d\.$", text, re.MULTILINE | re.DOTALL), "no source"
-    assert "Returns:" in text
-    for name in inspect.signature(item).parameters:
-        assert re.search(rf"^ +{name}: ", text, re.MULTILINE), f"{name} is not described"
+    assert_specification(item, "7")
 
 
 def test_every_row_of_the_syllabus_is_taught() -> None:

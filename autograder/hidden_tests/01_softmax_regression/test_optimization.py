@@ -12,15 +12,10 @@ import torch
 
 from autograder.judge import assert_close, assert_equal, assert_finite, assert_shape, assert_true, exercise
 from autograder.judge.checkers import as_array
+from autograder.judge.for_suites import SINGLE, assert_number, assert_word, normal, number_in
 
-# float64 through two different orders of operations, over at most a hundred steps.
+# float64 through two different orders of operations, over at most a hundred steps: wider than that of for_suites.
 DOUBLE = {"rtol": 1e-8, "atol": 1e-10}
-# Where students may fall back to float32 without harm.
-SINGLE = {"rtol": 1e-4, "atol": 1e-5}
-
-
-def normal(rng, *shape, scale=1.0):
-    return torch.as_tensor(rng.normal(size=shape) * scale)
 
 
 def with_eigenvalues(rng, values):
@@ -29,23 +24,6 @@ def with_eigenvalues(rng, values):
     rotation, _ = np.linalg.qr(rng.normal(size=(size, size)))
     matrix = torch.as_tensor(rotation @ np.diag(values) @ rotation.T)
     return (matrix + matrix.T) / 2
-
-
-def quiz_number(student, name):
-    value = getattr(student, name)
-    assert_true(value is not None, f"`{name}` is still None: not answered yet.")
-    value = as_array(value, f"`{name}`")
-    assert_true(value.size == 1 and value.dtype.kind in "iuf", f"`{name}` should be one number.")
-    return float(value.reshape(-1)[0])
-
-
-def quiz_word(student, name, words):
-    value = getattr(student, name)
-    assert_true(value is not None, f"`{name}` is still None: not answered yet.")
-    assert_true(isinstance(value, str), f"`{name}` should be a word in quotes.")
-    word = value.strip().lower()
-    assert_true(word in words, f"`{name}` should be one of {', '.join(words)}.")
-    return word
 
 
 # ---- L04.01: the angle to the minimum
@@ -285,20 +263,19 @@ def test_zero_eigenvalues_are_degenerate(student, rng):
 @exercise("saddle_facts")
 def test_definite_2x2(student):
     """definite_2x2: read the second bar of the picture; exactly it is 1 - 1/sqrt(2)."""
-    assert_true(abs(quiz_number(student, "definite_2x2") - (1 - 0.5**0.5)) < 0.0081, "definite_2x2 is not right.")
+    assert_true(abs(number_in(student, "definite_2x2") - (1 - 0.5**0.5)) < 0.0081, "definite_2x2 is not right.")
 
 
 @exercise("saddle_facts")
 def test_typical_critical_point(student):
     """typical_critical_point: how likely is it that a million eigenvalues have the same sign?"""
-    word = quiz_word(student, "typical_critical_point", ("minimum", "maximum", "saddle"))
-    assert_true(word == "saddle", "typical_critical_point is not right.")
+    assert_word(student, "typical_critical_point", "saddle", "minimum", "maximum")
 
 
 @exercise("saddle_facts")
 def test_smaller_eigenvalue(student):
     """smaller_eigenvalue: (1, -1) is an eigenvector; multiply the matrix with it."""
-    assert_true(abs(quiz_number(student, "smaller_eigenvalue") + 3) < 1e-6, "smaller_eigenvalue is not right.")
+    assert_number(student, "smaller_eigenvalue", -3)
 
 
 # ---- L04.06: Newton's method
@@ -618,14 +595,14 @@ def test_limit_of_stability(student, rng):
 @exercise("scale_of_gradients")
 def test_squared_error_slope(student):
     """squared_error_slope: 2 (f - y) times the derivative of f. The factor 2 is the one the slide forgets."""
-    assert_true(abs(quiz_number(student, "squared_error_slope") - 30) < 1e-6, "squared_error_slope is not right.")
+    assert_number(student, "squared_error_slope", 30)
 
 
 @exercise("scale_of_gradients")
 def test_unit_factor(student):
     """unit_factor: the numbers of the input become 1000 times as large; the gradient of its weight is proportional to
     them."""
-    assert_true(abs(quiz_number(student, "unit_factor") - 1000) < 1e-6, "unit_factor is not right.")
+    assert_number(student, "unit_factor", 1000)
 
 
 @exercise("scale_of_gradients")
@@ -944,26 +921,30 @@ def test_stage_of_one_update(student, rng):
 @exercise("tuning_facts")
 def test_middle_of_the_grid(student):
     """middle_of_the_grid: evenly spaced in the LOGARITHM, each value is ten times the one before."""
-    assert_true(math.isclose(quiz_number(student, "middle_of_the_grid"), 0.01, rel_tol=1e-3), "It is not right.")
+    assert_true(
+        math.isclose(number_in(student, "middle_of_the_grid"), 0.01, rel_tol=1e-3), "middle_of_the_grid is not right."
+    )
 
 
 @exercise("tuning_facts")
 def test_batch_factor(student):
     """batch_factor: the standard deviation of a mean falls with the ROOT of the number of samples."""
-    assert_true(abs(quiz_number(student, "batch_factor") - 4) < 1e-6, "batch_factor is not right.")
+    assert_number(student, "batch_factor", 4)
 
 
 @exercise("tuning_facts")
 def test_learning_rate_factor(student):
     """learning_rate_factor: under a constant gradient the accumulated v is 1 / (1 - 0.9) times the gradient."""
-    assert_true(math.isclose(quiz_number(student, "learning_rate_factor"), 0.1, rel_tol=1e-3), "It is not right.")
+    assert_true(
+        math.isclose(number_in(student, "learning_rate_factor"), 0.1, rel_tol=1e-3),
+        "learning_rate_factor is not right.",
+    )
 
 
 @exercise("tuning_facts")
 def test_never_tune_on(student):
     """never_tune_on: a choice that was made on data makes the number measured on them too good."""
-    word = quiz_word(student, "never_tune_on", ("training", "validation", "test"))
-    assert_true(word == "test", "never_tune_on is not right.")
+    assert_word(student, "never_tune_on", "test", "training", "validation")
 
 
 # ---- L04.03: filter-normalised directions
