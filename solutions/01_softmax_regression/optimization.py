@@ -64,13 +64,10 @@ from course_lib.optimization import (
     SURFACES,
     GradientDescent,
     Scheduled,
-    SignDescent,
     SkipNet,
     cosine_decay,
-    definite_fraction,
     descend,
     gradient_estimates,
-    learning_rate_sweep,
     logistic_gradient,
     logistic_hessian,
     logistic_loss,
@@ -302,6 +299,32 @@ with check("classify_critical_point"):
 # How often are all eigenvalues of one sign? For random symmetric matrices, rarely, and the more rarely the larger they
 # are. That is why most critical points of the losses of nets are saddles: every one of many thousand directions
 # would have to bend upwards.
+
+# %% exercise="definite_fraction" points=2 minutes=8 difficulty=2 lecture="L04.05"
+from course_lib.optimization import definite_fraction
+
+# %% [markdown] hints="definite_fraction"
+# Draw many matrices, make them symmetric, and look at their smallest and largest eigenvalues.
+#
+# Definite: $\lambda_{\min} > 0$ or $\lambda_{\max} < 0$, for $H = \frac12(A + A^\top)$ with normal entries in $A$.
+#
+# `torch.randn(trials, size, size, generator=...)`; `A.mT` transposes each matrix; `torch.linalg.eigvalsh` of the whole
+# stack, in rising order; then count.
+
+# %% check="definite_fraction"
+with check("definite_fraction"):
+    expect_true(definite_fraction(1, 200) == 1.0, "One eigenvalue has one sign: negative definite counts as well.")
+    draw = torch.Generator().manual_seed(0)
+    share = definite_fraction(2, 20_000, draw)
+    expect_true(
+        0.27 < share < 0.32, f"For 2x2 matrices it is 0.293, found {share:.3f}: symmetric (A + A^T) / 2, both signs."
+    )
+    share = definite_fraction(4, 20_000, draw)
+    expect_true(
+        0.002 < share < 0.009, f"For 4x4 matrices it is about 0.005, found {share:.3f}: eigenvalues, not the diagonal."
+    )
+    again = [definite_fraction(2, 500, torch.Generator().manual_seed(3)) for _ in range(2)]
+    expect_true(again[0] == again[1], "The same seed, the same share: pass the generator on.")
 
 # %%
 trials = 4_000 if FAST else 40_000
@@ -616,6 +639,24 @@ for rate, mu in ((0.03, 0.0), (0.03, 0.5), (0.03, 0.9), (0.12, 0.9), (0.13, 0.9)
 
 # %% widget="gradient_scales"
 explore(figures.gradient_scales)
+
+# %% exercise="SignDescent" points=1 minutes=5 difficulty=1 lecture="L04.10"
+from course_lib.optimization import SignDescent
+
+# %% [markdown] hints="SignDescent"
+# Each entry moves by the same distance, against the sign of its own gradient.
+#
+# $\theta_i \leftarrow \theta_i - \alpha\,\operatorname{sign}(g_i)$.
+#
+# One line in place on `parameter`, with `gradient.sign()`, which is 0 where the gradient is 0.
+
+# %% check="SignDescent"
+with check("SignDescent"):
+    theta = torch.zeros(4)
+    path = follow(SignDescent([theta], 0.5), [theta], [[torch.tensor([3.0, -1e6, 1e-6, 0.0])]] * 2)
+    expect_close(path[0][:3], [-0.5, 0.5, -0.5], "Every entry moves by the learning rate, against its OWN sign.")
+    expect_close(path[0][3], 0.0, "An entry without a gradient stays, and is not NaN.")
+    expect_close(path[1][:3], [-1.0, 1.0, -1.0], "Every step has the same length.")
 
 # %%
 # The extreme case keeps the sign alone. Curvatures 1 and 10,000: too much for gradient descent.
@@ -1021,6 +1062,33 @@ plots.learning_curves(schedule_runs, "Softmax regression with momentum: mean los
 # Here the constant rate ends lowest, 0.12 against 0.18 for the staircase: after four epochs this loss is not yet at the
 # floor that noise sets, so the early decay only slows it down. A schedule pays once noise is what is left, as in the
 # figure above. "Always decay" is no more a law than "never"; look at the curve.
+
+# %% exercise="learning_rate_sweep" points=2 minutes=10 difficulty=2 lecture="L04.16 L04.18"
+from course_lib.optimization import learning_rate_sweep
+
+# %% [markdown] hints="learning_rate_sweep"
+# Learning rates matter by factor: each is the same number of times larger than the one before.
+#
+# $\alpha_k = l\,(h/l)^{k/(n-1)}$, $k = 0, \dots, n - 1$; of each run the mean of the last $\max(1, \tau n)$ losses.
+#
+# A loop over the rates; `losses[-m:]`; a mean that is not finite becomes `math.inf`, for a comparison with NaN is false
+# and would make it the smallest.
+
+# %% check="learning_rate_sweep"
+with check("learning_rate_sweep"):
+    tried = []
+
+    def pretended(rate):
+        tried.append(rate)
+        return [math.nan] * 20 if rate > 5 else [5.0] * 10 + [rate] * 9 + [2 * rate]
+
+    found = learning_rate_sweep(pretended, 0.01, 10.0, 4, tail=0.1)
+    expect_close(
+        list(found), [0.01, 0.1, 1.0, 10.0], "Evenly spaced in the LOGARITHM, rising, both ends included.", rtol=1e-4
+    )
+    expect_close(tried, [0.01, 0.1, 1.0, 10.0], "One run for each rate, with this rate.", rtol=1e-4)
+    expect_close(found[min(found)], 0.015, "The mean over the last tenth of the run, here two losses.", rtol=1e-4)
+    expect_true(found[max(found)] == math.inf, "A run that ends in NaN is infinitely bad.")
 
 # %% quiz="tuning_facts" points=2 minutes=8 lecture="L04.16 L04.18"
 # A grid for the learning rate from 0.0001 to 1 in five values: what is the middle one?

@@ -1464,3 +1464,145 @@ middle_of_the_grid = 1 / 100
 batch_factor = 2**2
 learning_rate_factor = 1 / 10
 never_tune_on = " test "
+
+# ---- definite_fraction
+
+# %% wrong="definite_fraction" name="positive_only" rejected_by="test_negative_definite_counts_too"
+def definite_fraction(size, trials, generator=None):
+    a = torch.randn(trials, size, size, generator=generator, dtype=torch.float64)
+    return (torch.linalg.eigvalsh((a + a.mT) / 2)[:, 0] > 0).double().mean().item()
+
+# %% wrong="definite_fraction" name="signs_of_the_diagonal" rejected_by="test_share_of_definite_matrices"
+def definite_fraction(size, trials, generator=None):
+    a = torch.randn(trials, size, size, generator=generator, dtype=torch.float64)
+    diagonal = a.diagonal(dim1=1, dim2=2)
+    return ((diagonal > 0).all(1) | (diagonal < 0).all(1)).double().mean().item()
+
+# %% wrong="definite_fraction" name="squares_are_never_negative" rejected_by="test_rarer_with_every_dimension"
+def definite_fraction(size, trials, generator=None):
+    a = torch.randn(trials, size, size, generator=generator, dtype=torch.float64)
+    values = torch.linalg.eigvalsh(a @ a.mT)
+    return ((values[:, 0] > 0) | (values[:, -1] < 0)).double().mean().item()
+
+# %% wrong="definite_fraction" name="determinant" rejected_by="test_share_of_definite_matrices"
+def definite_fraction(size, trials, generator=None):
+    a = torch.randn(trials, size, size, generator=generator, dtype=torch.float64)
+    return (torch.linalg.det((a + a.mT) / 2) > 0).double().mean().item() if size > 1 else 1.0
+
+# %% wrong="definite_fraction" name="ignores_the_generator" rejected_by="test_share_comes_from_the_generator"
+def definite_fraction(size, trials, generator=None):
+    a = torch.randn(trials, size, size, dtype=torch.float64)
+    values = torch.linalg.eigvalsh((a + a.mT) / 2)
+    return ((values[:, 0] > 0) | (values[:, -1] < 0)).double().mean().item()
+
+# %% right="definite_fraction" name="all_of_one_sign"
+def definite_fraction(size, trials, generator=None):
+    a = torch.randn((trials, size, size), generator=generator)
+    signs = torch.sign(torch.linalg.eigvalsh(a + a.transpose(1, 2)))
+    return float((signs.sum(dim=1).abs() == size).float().mean())
+
+# %% right="definite_fraction" name="one_by_one"
+def definite_fraction(size, trials, generator=None):
+    count = 0
+    for _ in range(trials):
+        a = torch.randn(size, size, generator=generator, dtype=torch.float64)
+        values = torch.linalg.eigvalsh((a + a.T) / 2)
+        count += bool((values > 0).all() or (values < 0).all())
+    return count / trials
+
+# ---- SignDescent
+
+# %% wrong="SignDescent" name="length_of_the_vector" rejected_by="test_every_entry_moves_by_the_learning_rate"
+class SignDescent(Optimizer):
+    def update(self, parameter, gradient, state):
+        parameter -= self.learning_rate * gradient / gradient.norm().clamp(min=1e-30)
+
+# %% wrong="SignDescent" name="zero_over_zero" rejected_by="test_no_gradient_no_step" says="nan"
+class SignDescent(Optimizer):
+    def update(self, parameter, gradient, state):
+        parameter -= self.learning_rate * gradient / gradient.abs()
+
+# %% wrong="SignDescent" name="uphill" rejected_by="test_descent_goes_down"
+class SignDescent(Optimizer):
+    def update(self, parameter, gradient, state):
+        parameter += self.learning_rate * gradient.sign()
+
+# %% wrong="SignDescent" name="sign_lost" rejected_by="test_descent_goes_down"
+class SignDescent(Optimizer):
+    def update(self, parameter, gradient, state):
+        parameter -= self.learning_rate * (gradient.abs() > 0).to(gradient.dtype)
+
+# %% wrong="SignDescent" name="step_of_one" rejected_by="test_learning_rate_sets_the_length"
+class SignDescent(Optimizer):
+    def update(self, parameter, gradient, state):
+        parameter -= gradient.sign()
+
+# %% right="SignDescent" name="sgn"
+class SignDescent(Optimizer):
+    def update(self, parameter, gradient, state):
+        parameter.add_(torch.sgn(gradient), alpha=-self.learning_rate)
+
+# %% right="SignDescent" name="comparisons"
+class SignDescent(Optimizer):
+    def update(self, parameter, gradient, state):
+        up, down = (gradient < 0).to(parameter.dtype), (gradient > 0).to(parameter.dtype)
+        parameter += self.learning_rate * (up - down)
+
+# ---- learning_rate_sweep
+
+# %% wrong="learning_rate_sweep" name="evenly_in_the_rate" rejected_by="test_rates_are_spaced_by_factor"
+def learning_rate_sweep(run, low, high, count, tail=0.1):
+    finals = {}
+    for rate in torch.linspace(low, high, count, dtype=torch.float64).tolist():
+        losses = run(rate)
+        last = losses[-max(1, round(tail * len(losses))) :]
+        mean = sum(last) / len(last)
+        finals[rate] = mean if math.isfinite(mean) else math.inf
+    return finals
+
+# %% wrong="learning_rate_sweep" name="last_loss_alone" rejected_by="test_mean_over_the_end_of_the_run"
+def learning_rate_sweep(run, low, high, count, tail=0.1):
+    finals = {}
+    for k in range(count):
+        rate = low * (high / low) ** (k / (count - 1))
+        last = run(rate)[-1]
+        finals[rate] = last if math.isfinite(last) else math.inf
+    return finals
+
+# %% wrong="learning_rate_sweep" name="nan_stays" rejected_by="test_runs_that_diverge_are_infinitely_bad"
+def learning_rate_sweep(run, low, high, count, tail=0.1):
+    finals = {}
+    for k in range(count):
+        rate = low * (high / low) ** (k / (count - 1))
+        losses = run(rate)
+        last = losses[-max(1, round(tail * len(losses))) :]
+        finals[rate] = sum(last) / len(last)
+    return finals
+
+# %% wrong="learning_rate_sweep" name="runs_twice" rejected_by="test_each_rate_is_tried_once"
+def learning_rate_sweep(run, low, high, count, tail=0.1):
+    finals = {}
+    for k in range(count):
+        rate = low * (high / low) ** (k / (count - 1))
+        last = run(rate)[-max(1, round(tail * len(run(rate)))) :]
+        mean = sum(last) / len(last)
+        finals[rate] = mean if math.isfinite(mean) else math.inf
+    return finals
+
+# %% right="learning_rate_sweep" name="powers"
+def learning_rate_sweep(run, low, high, count, tail=0.1):
+    finals = {}
+    for k in range(count):
+        rate = low * (high / low) ** (k / (count - 1))
+        losses = torch.tensor(list(run(rate)), dtype=torch.float64)
+        mean = losses[-max(1, int(tail * len(losses))) :].mean().item()
+        finals[rate] = mean if math.isfinite(mean) else float("inf")
+    return finals
+
+# %% right="learning_rate_sweep" name="logspace"
+def learning_rate_sweep(run, low, high, count, tail=0.1):
+    rates = torch.logspace(math.log10(low), math.log10(high), count, dtype=torch.float64).tolist()
+    runs = [list(run(rate)) for rate in rates]
+    ends = [losses[-max(1, round(tail * len(losses))) :] for losses in runs]
+    means = [sum(end) / len(end) for end in ends]
+    return {rate: mean if abs(mean) < math.inf else math.inf for rate, mean in zip(rates, means)}

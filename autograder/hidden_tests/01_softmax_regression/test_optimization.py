@@ -1005,3 +1005,165 @@ def hold(function, parameters, direction):
     """Call the function in the worker and give its arguments back as they are afterwards."""
     function(parameters, direction)
     return parameters, direction
+
+
+# ---- L04.05: how often is a matrix definite?
+
+
+@exercise("definite_fraction", weight=2)
+def test_share_of_definite_matrices(student, rng):
+    """Of symmetric 2x2 matrices 1 - 1/sqrt(2) = 29 % are definite, of 3x3 ones 5 %. Eigenvalues decide, not the
+    entries of the diagonal, and the matrix is (A + A^T) / 2.
+
+    With 6,000 matrices the standard error is 0.6 %; five of them are allowed.
+    """
+    draw = student.keep(torch.Generator().manual_seed(int(rng.integers(0, 2**31))))
+    for size, expected in ((2, 1 - 0.5**0.5), (3, 0.0502)):
+        found = float(as_array(student.definite_fraction(size, 6000, draw)))
+        assert_close(found, expected, rtol=0, atol=0.03, what=f"the share for size {size}")
+
+
+@exercise("definite_fraction")
+def test_negative_definite_counts_too(student, rng):
+    """A matrix with one eigenvalue has one sign, positive or negative: the share is 1."""
+    assert_close(student.definite_fraction(1, 300), 1.0, what="the share for size 1")
+
+
+@exercise("definite_fraction")
+def test_rarer_with_every_dimension(student, rng):
+    """The more dimensions, the rarer are definite matrices: with five there are hardly any (0.0003), so almost every
+    critical point is a saddle. (Of 3,000 at most 15 are allowed.)"""
+    assert_true(
+        float(as_array(student.definite_fraction(5, 3000))) <= 0.005, "Too many matrices of size 5 are definite."
+    )
+    assert_true(float(as_array(student.definite_fraction(2, 3000))) > 0.1, "Too few matrices of size 2 are definite.")
+
+
+@exercise("definite_fraction", weight=0.5)
+def test_share_comes_from_the_generator(student, rng):
+    """The same generator seed gives the same share, another seed another one (of eight seeds, not all the same)."""
+    seed = int(rng.integers(0, 2**30))
+    first, again = (student.definite_fraction(2, 500, torch.Generator().manual_seed(seed)) for _ in range(2))
+    assert_equal(first, again, what="the share with the same seed")
+    others = {
+        float(as_array(student.definite_fraction(2, 500, torch.Generator().manual_seed(seed + k)))) for k in range(8)
+    }
+    assert_true(len(others) > 1, "Every seed gives the same share.")
+
+
+# ---- L04.10: the sign alone
+
+
+def signs_case(rng):
+    signs = torch.as_tensor(rng.choice([-1.0, 1.0], size=5))
+    return signs, signs * torch.as_tensor(10.0 ** rng.uniform(-6, 6, size=5))
+
+
+@exercise("SignDescent", weight=2)
+def test_every_entry_moves_by_the_learning_rate(student, rng):
+    """Each entry moves by learning_rate against the sign of its own gradient, whatever its size. Dividing the whole
+    vector by its length leaves the small entries standing."""
+    signs, gradient = signs_case(rng)
+    (path,), _ = run(student, "SignDescent", [normal(rng, 5)], [[gradient]] * 3, {"learning_rate": 0.25})
+    assert_close(path[1:] - path[:-1], (-0.25 * signs).expand(3, 5), **SINGLE, what="the steps")
+
+
+@exercise("SignDescent")
+def test_no_gradient_no_step(student, rng):
+    """An entry with gradient 0 stays where it is: 0 / 0 must not appear."""
+    start, gradient = normal(rng, 3), torch.tensor([2.0, 0.0, -3.0], dtype=torch.float64)
+    (path,), _ = run(student, "SignDescent", [start], [[gradient]] * 2, {"learning_rate": 0.1})
+    assert_finite(path, what="the path of the parameter")
+    assert_close(path[:, 1], start[1].expand(3), **DOUBLE, what="the entry without a gradient")
+
+
+@exercise("SignDescent")
+def test_descent_goes_down(student, rng):
+    """A positive gradient makes the entry smaller, a negative one larger."""
+    signs, gradient = signs_case(rng)
+    (path,), _ = run(student, "SignDescent", [normal(rng, 5)], [[gradient]], {"learning_rate": 0.1})
+    moved = path[1] - path[0]
+    assert_true(bool((moved * signs <= 0).all()), "An entry moves in the direction of its gradient, uphill.")
+    assert_true(bool((moved != 0).any()), "Nothing moves.")
+
+
+@exercise("SignDescent", weight=0.5)
+def test_learning_rate_sets_the_length(student, rng):
+    """The length of the steps is proportional to the learning rate."""
+    lengths = []
+    for rate in (0.1, 0.3):
+        start = torch.zeros(1, dtype=torch.float64)
+        (path,), _ = run(
+            student, "SignDescent", [start], [[torch.ones(1, dtype=torch.float64)]], {"learning_rate": rate}
+        )
+        lengths.append(float(path[1].abs().sum()))
+    assert_close(lengths[1] / max(lengths[0], 1e-12), 3.0, rtol=1e-3, atol=0, what="the ratio of the lengths")
+
+
+# ---- L04.16, L04.18: a sweep of learning rates
+
+SWEEP = """
+def grader_sweep(function, run, low, high, count, options):
+    found = function(run, low, high, count, **options)
+    return [[float(rate), float(loss)] for rate, loss in found.items()]
+"""
+
+
+def swept(student, losses, low, high, count, **options):
+    """(rates, finals, rates that were asked for)"""
+    student.run(SWEEP)
+    asked = []
+
+    def train(rate):
+        asked.append(float(rate))
+        return losses(float(rate))
+
+    pairs = student.grader_sweep(student.learning_rate_sweep, train, low, high, count, options)
+    assert_true(len(pairs) == count, f"{count} learning rates are expected, found {len(pairs)}.")
+    return [rate for rate, _ in pairs], [loss for _, loss in pairs], asked
+
+
+@exercise("learning_rate_sweep", weight=2)
+def test_rates_are_spaced_by_factor(student, rng):
+    """Learning rates are evenly spaced in their LOGARITHM from low to high, both included, and rise. Evenly spaced
+    themselves, nearly all would be large ones."""
+    for low, high, count in ((1e-4, 1.0, 5), (0.02, 0.5, 4)):
+        rates, _, _ = swept(student, lambda rate: [rate] * 10, low, high, count)
+        expected = [low * (high / low) ** (k / (count - 1)) for k in range(count)]
+        assert_close(rates, expected, rtol=1e-4, atol=0, what="the learning rates")
+
+
+@exercise("learning_rate_sweep")
+def test_mean_over_the_end_of_the_run(student, rng):
+    """The final loss is the mean over the last `tail` of the run: the last loss alone is a draw from the noise."""
+    losses = [float(v) for v in rng.uniform(1, 2, 40)]
+    for tail, count in ((0.1, 4), (0.5, 20)):
+        _, finals, _ = swept(student, lambda rate: losses, 0.1, 1.0, 2, tail=tail)
+        expected = sum(losses[-count:]) / count
+        assert_close(finals, [expected, expected], **SINGLE, what="the final losses")
+
+
+@exercise("learning_rate_sweep")
+def test_runs_that_diverge_are_infinitely_bad(student, rng):
+    """A run whose loss is not finite at its end has the loss infinity: NaN is smaller than nothing and larger than
+    nothing, so `min` could choose it."""
+    for bad in (math.nan, math.inf):
+        _, finals, _ = swept(student, lambda rate, bad=bad: [1.0] * 9 + [bad if rate > 0.5 else 0.5], 0.1, 1.0, 2)
+        assert_close(finals[0], 0.5, **SINGLE, what="the loss of the small rate")
+        assert_true(finals[1] == math.inf, "The loss of a run that diverged is infinity.")
+
+
+@exercise("learning_rate_sweep")
+def test_each_rate_is_tried_once(student, rng):
+    """One run for each rate, with the rate that it is noted under."""
+    rates, finals, asked = swept(student, lambda rate: [5 * rate] * 10, 1e-3, 1.0, 4)
+    assert_true(len(asked) == 4, f"Four runs are expected, found {len(asked)}.")
+    assert_close(sorted(asked), sorted(rates), rtol=1e-4, atol=0, what="the rates that were tried")
+    assert_close(finals, [5 * rate for rate in rates], rtol=1e-3, atol=0, what="the final losses")
+
+
+@exercise("learning_rate_sweep", weight=0.5)
+def test_short_runs_have_an_end(student, rng):
+    """Of a run of three losses a tenth is none: then the last loss counts."""
+    _, finals, _ = swept(student, lambda rate: [3.0, 2.0, 1.0], 0.1, 1.0, 2)
+    assert_close(finals, [1.0, 1.0], **SINGLE, what="the final losses")
