@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from autograder.judge import assert_close, assert_equal, assert_finite, assert_shape, assert_true, exercise
-from autograder.judge.agents import Task, greedy
+from autograder.judge.agents import Task, sampled
 from autograder.judge.for_suites import (
     DOUBLE,
     SINGLE,
@@ -63,7 +63,8 @@ def test_infinitely_many_steps(student, rng):
 
 @exercise("exact_q_v_a", weight=2)
 def test_a_horizon_counts_so_many_rewards(student, rng):
-    """With horizon H exactly H rewards count, that of the first action included: one reward for H = 1, where Q = r."""
+    """With horizon H exactly H rewards count, that of the first action included: one reward for H = 1, where Q = r.
+    """
     transitions, rewards, policy = world(rng, 3, 2)
     p, pi, r = transitions.numpy(), policy.numpy(), rewards.numpy()
     gamma = float(rng.uniform(0.5, 0.9))
@@ -561,9 +562,9 @@ def self_play(player, games, seed, start):
 
 @exercise("TDGammonLite", weight=2)
 def test_self_play_finds_the_minimax_values(student, rng):
-    """After 2,000 games against itself from a board with four stones, its value and those of the next boards are
+    """After 2,000 games against itself from a board with a few stones, its value and those of the next boards are
     close to the outcome of perfect play."""
-    # Over 300 drawn seeds the reference was never further off than 0.02; the bound is 0.3.
+    # Over fifty seeds of each board the reference's value was exact to six digits; the bound is 0.3.
     start = MID_GAMES[int(rng.integers(len(MID_GAMES)))]
     player = student.TDGammonLite(0.5)
     student.remote(self_play)(player, 2_000, int(rng.integers(2**31)), start)
@@ -982,7 +983,7 @@ def test_value_weight_zero_leaves_the_values_alone(student, rng):
 # ---- L16.07: the whole algorithm
 
 
-def train_in_worker(algorithm, envs, settings, seed, stop_after):
+def train_in_worker(algorithm, envs, settings, seed, stop_after=0, good_enough=None):
     """Make an actor and a critic, tables where observations are numbers, and let the student's algorithm train them.
     Runs in the worker."""
     import torch
@@ -1003,9 +1004,13 @@ def train_in_worker(algorithm, envs, settings, seed, stop_after):
         table = []
     policy, calls = CategoricalPolicy(actor), []
 
+    recent = []
+
     def on_update(steps, loss):
         calls.append((int(steps), float(loss)))
-        return len(calls) == stop_after
+        recent.extend(collector.finished)
+        enough = good_enough is not None and len(recent) >= 20 and sum(recent[-20:]) / 20 >= good_enough
+        return enough or len(calls) == stop_after
 
     collector = Collector(envs, lambda observations: policy.sample(observations, source))
     steps = algorithm(collector, actor, critic, ActorCriticSettings(**settings), on_update)
@@ -1066,8 +1071,8 @@ def test_probe_the_actor_learns_what_pays(student, rng):
 
 @exercise("batch_actor_critic")
 def test_one_update_is_so_many_steps_of_the_critic_and_one_of_the_actor(student, rng):
-    """In one update the critic takes `critic_steps` steps and the actor ONE, each with the learning rate of its own. (A
-    step of Adam is about as long as its rate.)"""
+    """In one update the critic takes `critic_steps` steps and the actor ONE, each with the learning rate of its own.
+    (A step of Adam is about as long as its rate.)"""
     *_, values, _ = try_probe(student, rng, "course/ProbeConstant-v0", stop_after=1)
     # Four steps of Adam towards 1 from 0, all gradients of one sign: 0.4 to within 0.01.
     assert_close(values[:1], [0.4], atol=0.03, rtol=0.0, what="V after one update, critic_rate 0.1, critic_steps 4")
@@ -1094,15 +1099,23 @@ def test_steps_are_counted_and_reported(student, rng):
 
 @exercise("batch_actor_critic", weight=3)
 def test_balances_the_pole(student, rng):
-    """After 24,000 steps in the grader's CartPole the policy balances the pole for 150 steps and more, on average
-    over 100 episodes there. Features and actions have changed places, so that only what was learned there helps."""
+    """Trained in the grader's CartPole, the policy balances the pole for 120 steps and more, on average over 100
+    episodes there, in which it draws its actions. Features and actions have changed places, so that only what was
+    learned there helps.
+
+    Training ends when the last twenty episodes have lasted 250 steps on average, or after 30,000 steps.
+    """
+    # On fifty seeds the reference met that rule after 12,000 steps in the median and 19,500 at most. Actions are drawn
+    # because one untrained network in six balances the pole for more than 120 steps when it acts greedily; drawn
+    # actions of an untrained network last 22.
     task = Task("CartPole-v1", rng)
-    lent = task.lend(student, 8, budget=30_000)
-    settings, seed = {"total_steps": 24_000}, int(rng.integers(2**31))
-    actor, *_ = student.remote(train_in_worker)(student.batch_actor_critic, lent.env, settings, seed, 0)
-    lent.assert_used(12_000)
+    lent = task.lend(student, 8, budget=40_000)
+    settings, seed = {"total_steps": 30_000}, int(rng.integers(2**31))
+    train = student.remote(train_in_worker)
+    actor, *_ = train(student.batch_actor_critic, lent.env, settings, seed, 0, 250.0)
+    lent.assert_used(2_000)
     lent.assert_within_budget()
-    task.evaluate(greedy(actor)).assert_mean_at_least(150)
+    task.evaluate(sampled(actor, rng)).assert_mean_at_least(120)
 
 
 # ---- the quiz
