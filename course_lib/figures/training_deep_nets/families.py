@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from course_lib.figures.frame import BLUE, GREEN, GREY, MARK, ORANGE, drawn, legend_below, panels
 from course_lib.kit.widgets import Slider, interactive
@@ -114,6 +115,11 @@ def trials_plane(rounds: Mapping[str, Sequence[tuple[Mapping[str, float], float]
             corners = [box[0][k] for k in (0, 1, 1, 0, 0)], [box[1][k] for k in (0, 0, 1, 1, 0)]
             axes.plot(*corners, color=GREEN, linewidth=1, label="next round")
         axes.set(title=f"{name}: best {score[best]:.3f}", xscale="log", yscale="log", xlabel=across, ylabel=up)
+        for axis, values in ((axes.xaxis, x), (axes.yaxis, y)):
+            axis.set_minor_formatter(NullFormatter())  # its numbers would run into each other
+            if values.max() < 100 * values.min():  # less than two powers of ten: two of them may be named, or none
+                axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axis.set_major_formatter(lambda value, _: f"{value:g}")
         figure.colorbar(points, ax=axes, label="validation accuracy")
     legend_below(figure, *np.atleast_1d(grid))
     return figure
