@@ -58,8 +58,9 @@ def train_reinforce(
     `collect_episodes(env, act)`, acting by `policy.sample(observations, generator)`; (2) weigh
     each action with its reward to go, discounted by settings.discount, minus the `leave_one_out`
     mean of the rewards to go at the same time; divide all weights of the batch by their standard
-    deviation over the steps in the mask; (3) make settings.reuse steps (1, unless somebody wants
-    to see what stale data do) of torch.optim.Adam with settings.learning_rate, uphill, on
+    deviation over the steps in the mask (by 1e-6 where it is smaller); (3) make
+    settings.reuse steps (1, unless somebody wants to see what stale data do) of torch.optim.Adam
+    with settings.learning_rate, uphill, on
 
     (1/N) sum over the steps in the mask of policy.log_prob(observations, actions) * weight
 

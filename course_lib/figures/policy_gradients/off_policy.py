@@ -97,7 +97,7 @@ def weights_by_horizon(horizon: int = 50, difference: float = 0.1) -> Figure:
 
 @lru_cache(maxsize=1)
 def _surrogate() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """KL divergence, and relative error of the surrogate's and the uncorrected gradient, for steps from the old policy."""
+    """KL divergence, and relative errors of the surrogate's and of the uncorrected gradient, for each step."""
     world = chain(4, slip=0.2)
     old = torch.zeros(4, 2, dtype=torch.float64)
     every = enumerate_trajectories(world, old.softmax(1).numpy(), 6, last_state=False)
@@ -121,7 +121,7 @@ def _surrogate() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @interactive(step=Slider(0.0, 1.5, 0.025, "length of the step"))
 @drawn
 def surrogate_bias(step: float = 0.5) -> Figure:
-    """How wrong the first-order gradient is, against the KL divergence of the two policies; no sampling, all enumerated.
+    """How wrong the first-order gradient is, against the KL divergence of the two policies; all by enumeration.
 
     Args:
         step: how far the logits of the new policy are from those of the old one.
