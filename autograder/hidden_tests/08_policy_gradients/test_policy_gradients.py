@@ -584,7 +584,8 @@ def for_train_in_worker(train, settings, seed, rows, copies, limit):
     counts = []
 
     class Counted:
-        num_envs, metadata = env.num_envs, env.metadata
+        num_envs = env.num_envs
+        metadata = env.metadata
 
         def reset(self, **options):
             counts.append(0)
@@ -610,23 +611,24 @@ def trained_by_hand(settings, seed, rows, copies, limit):
     """The same training, written out step by step, with this process's environment."""
     env = vector_env("course/Grid-v0", copies, max_episode_steps=limit, rows=rows)
     env.reset(seed=seed)
-    draw = torch.Generator().manual_seed(seed)
-    policy = table_policy(env.unwrapped.tables.observations, env.unwrapped.tables.actions)
+    chance = torch.Generator().manual_seed(seed)
+    world = env.unwrapped.tables
+    policy = table_policy(world.observations, world.actions)
     optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate)
     history, lengths = [], []
     for _ in range(settings.updates):
-        batch = collect_episodes(env, lambda seen: policy.sample(seen, draw))
-        q = to_go(batch.rewards.double(), None, settings.discount)
+        episodes = collect_episodes(env, lambda observed: policy.sample(observed, chance))
+        q = to_go(episodes.rewards.double(), None, settings.discount)
         others = torch.stack([q[:, [j for j in range(copies) if j != i]].mean(1) for i in range(copies)], 1)
-        weights = (q - others)[batch.mask]
+        weights = (q - others)[episodes.mask]
         weights = (weights / weights.std().clamp_min(1e-6)).float()
         for _ in range(settings.reuse):
-            logs = policy.log_prob(batch.observations[batch.mask], batch.actions[batch.mask])
+            logs = policy.log_prob(episodes.observations[episodes.mask], episodes.actions[episodes.mask])
             optimizer.zero_grad()
             (-(logs * weights).sum() / copies).backward()
             optimizer.step()
-        history.append(float(batch.returns.mean()))
-        lengths.append(len(batch.mask))
+        history.append(float(episodes.returns.mean()))
+        lengths.append(len(episodes.mask))
     return policy, history, lengths
 
 

@@ -74,8 +74,8 @@ def weights_by_horizon(horizon: int = 50, difference: float = 0.1) -> Figure:
     Source: lecture 15, the off-policy policy gradient: exponential in T. L15.12.
     """
     rng = np.random.default_rng(0)
-    steps = np.where(rng.random((100, 1000)) < 0.5, np.log1p(2 * difference), np.log1p(-2 * difference))
-    logs = steps.cumsum(0)
+    up = rng.random((100, 1000)) < 0.5
+    logs = np.cumsum(np.where(up, np.log1p(2 * difference), np.log1p(-2 * difference)), axis=0)
     weights = np.exp(logs - logs.max(1, keepdims=True))
     sizes = weights.sum(1) ** 2 / (weights**2).sum(1)
     figure, (left, right) = panels(2, width=9.0, height=3.6)
@@ -104,7 +104,9 @@ def _surrogate() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rewards = every.rewards
     later = rewards.sum(0) - torch.cat([torch.zeros_like(rewards[:1]), rewards[:-1]]).cumsum(0)
     direction = torch.tensor([[-1.0, 1.0]] * 4, dtype=torch.float64)
-    kl, errors, naive = [], [], []
+    kl: list[float] = []
+    errors: list[float] = []
+    naive: list[float] = []
     for step in np.linspace(0.0, 1.5, 61):
         new = old + step * direction
         truth = exact_gradient(world, new, 6).flatten()

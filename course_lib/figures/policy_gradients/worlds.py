@@ -97,7 +97,8 @@ def _cart(axes: Axes) -> tuple[Rectangle, Any]:
     axes.axhline(0, color=GREY, linewidth=1)
     for end in (-2.4, 2.4):
         axes.axvline(end, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
-    body = axes.add_patch(Rectangle((-0.3, 0.0), 0.6, 0.28, facecolor=BLUE, edgecolor="none"))
+    body = Rectangle((-0.3, 0.0), 0.6, 0.28, facecolor=BLUE, edgecolor="none")
+    axes.add_patch(body)
     (pole,) = axes.plot([], [], color=ORANGE, linewidth=5, solid_capstyle="round")
     axes.set(xlim=(-2.7, 2.7), ylim=(-0.12, 1.6), aspect="equal", xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
