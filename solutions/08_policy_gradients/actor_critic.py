@@ -48,7 +48,9 @@ from dataclasses import replace
 
 from course_lib.actor_critic import train_actor_critic
 from course_lib.figures import actor_critic as figures
+from course_lib.figures.policy_gradients import cartpole_film
 from course_lib.kit import plots
+from course_lib.kit.live import LiveCurve
 from course_lib.kit.progress import progress
 from course_lib.kit.rollouts import evaluate
 from course_lib.kit.widgets import explore
@@ -646,7 +648,21 @@ for name, parts in {
 settings = ActorCriticSettings()
 if FAST:
     settings = settings.fast()
-runs = [train_actor_critic(replace(settings, seed=seed), batch_actor_critic) for seed in range(2 if FAST else 5)]
+
+
+def trained(seed):
+    """A run of your algorithm, with two curves that grow while you wait."""
+    returns = LiveCurve(f"Actor, seed {seed}", "evaluation", "mean return")
+    losses = LiveCurve(f"Critic, seed {seed}", "evaluation", "1/2 mean (V - y)² of a batch")
+
+    def watch(run):
+        returns(run.steps, run.evaluations[-1][2])
+        losses(run.steps, run.critic_losses[-1][1])
+
+    return train_actor_critic(replace(settings, seed=seed), batch_actor_critic, watch)
+
+
+runs = [trained(seed) for seed in range(2 if FAST else 5)]
 for run in runs:
     reached = run.steps_to(450)
     print(
@@ -660,6 +676,11 @@ figures.learning_bands(
     bar=450,
     losses={"critic": [run.critic_losses for run in runs]},
 )
+
+# %%
+# Before and after: an untrained actor above, that of seed 0 below.
+untrained = CategoricalPolicy(small_network(4, (64, 64), 2, torch.Generator().manual_seed(1)))
+cartpole_film({"before": untrained, "after": CategoricalPolicy(runs[0].actor)}, steps=40 if FAST else 150)
 
 # %% [markdown]
 # ### Beside REINFORCE
