@@ -28,7 +28,7 @@ class Limits:
     test_seconds: float = 10.0  # wall clock that the student's code gets in one hidden test
     submission_seconds: float = 180.0  # wall clock of one notebook, everything together
     memory_mb: int = 2048  # address space of a process beyond the warm start
-    processes: int = 64  # processes and threads of one submission
+    processes: int = 32  # processes and threads of one submission
     file_mb: int = 64  # largest file, and size of the work folder
     output_kb: int = 512  # printed and displayed by one cell
 

@@ -20,6 +20,7 @@ from autograder.policy import (
     Lateness,
     SlipLedger,
     assignment_grades,
+    course_grade,
     homework_fractions,
     mean_homework,
     slip_ledger,
@@ -139,7 +140,7 @@ def exercises_csv(records: Iterable[Record]) -> str:
 
 
 def course_csv(records: Sequence[Record], curriculum: Curriculum, ledgers: Mapping[str, SlipLedger]) -> str:
-    """One line per student: every assignment after the late policy, homework groups in percent, slip days.
+    """One line per student: every assignment after the late policy, homework groups in percent, the course, slip days.
 
     Work that is excused, or whose deadline has not come, leaves its cell empty and stays out of the group.
     """
@@ -151,6 +152,8 @@ def course_csv(records: Sequence[Record], curriculum: Curriculum, ledgers: Mappi
         *names,
         *(f"{group}_percent" for group in groups),
         "homework_percent",
+        "course_percent",
+        "course_weight_graded",
         "slip_days_used",
         "slip_days_allowed",
     )
@@ -160,12 +163,17 @@ def course_csv(records: Sequence[Record], curriculum: Curriculum, ledgers: Mappi
         grades = assignment_grades([r for r in records if r.student == student], ledger, totals)
         fractions = homework_fractions(curriculum, grades)
         homework = mean_homework(fractions)
+        course = course_grade(
+            curriculum.weights, {"homework": homework}
+        )  # midterms and the project are graded elsewhere
         rows.append(
             (
                 student,
                 *(grades[name].score if name in grades and grades[name].enters else None for name in names),
                 *(_percent(fractions[group]) for group in groups),
                 _percent(homework),
+                round(course.percent, 2) if course.percent is not None else None,
+                round(course.weight_known, 2),
                 ledger.used,
                 ledger.allowed,
             )
@@ -284,7 +292,9 @@ def json_archive(records: Iterable[Record], curriculum: Curriculum) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
-def gradescope_results(record: Record, lateness: Lateness | None = None, visibility: str = "visible") -> dict[str, Any]:
+def gradescope_results(
+    record: Record, ledger: SlipLedger | None = None, visibility: str = "visible", notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """A record in the format of Gradescope's results.json.
 
     One entry per hidden test; an exercise without tests has one entry of its own, and so has an answer that waits for
@@ -293,26 +303,28 @@ def gradescope_results(record: Record, lateness: Lateness | None = None, visibil
 
     Args:
         record: of one submission.
-        lateness: what the late policy says; work that is too late scores 0.
+        ledger: the student's term under the late policy; work that is too late scores 0.
         visibility: `visible`, `after_due_date`, `after_published` or `hidden`, for every entry.
+        notes: sentences that go above the findings.
 
     Returns:
         A JSON-serialisable dict. `score` is the score of the submission; it takes precedence over those of the entries.
     """
     entries: list[dict[str, Any]] = []
-    exercises = [(notebook.name, exercise) for notebook in record.notebooks for exercise in notebook.exercises]
-    for number, (notebook_name, exercise) in enumerate(exercises, start=1):
-        tests: Sequence[TestResult | None] = exercise.tests or [None]
+    exercises = [(notebook, exercise) for notebook in record.notebooks for exercise in notebook.exercises]
+    for number, (notebook, exercise) in enumerate(exercises, start=1):
+        looked_at = notebook.status not in ("missing", "unreadable")
+        tests: Sequence[TestResult | None] = (exercise.tests if looked_at else []) or [None]
         for position, test in enumerate(tests, start=1):
             entry = _gradescope_entry(exercise, test)
             entry["number"] = f"{number}.{position}" if len(tests) > 1 else f"{number}"
             entry["visibility"] = visibility
-            entry["extra_data"] |= {"notebook": notebook_name, "exercise": exercise.name, "kind": exercise.kind}
+            entry["extra_data"] |= {"notebook": notebook.name, "exercise": exercise.name, "kind": exercise.kind}
             entries.append(entry)
     score = tally(record, waiting_points(record) == 0).score
     lines = [finding.message for notebook in record.notebooks for finding in notebook.findings if finding.for_student]
-    if lateness is not None and (sentence := lateness.sentence()):
-        lines.insert(0, sentence[0].upper() + sentence[1:] + ".")
+    lateness = ledger.entries.get(record.assignment) if ledger is not None else None
+    lines[:0] = [*notes, *([ledger.sentence(record.assignment)] if ledger is not None else [])]
     return {
         "score": 0.0 if lateness is not None and lateness.status == "too_late" else round(score, 4),
         "execution_time": round(sum(notebook.seconds for notebook in record.notebooks), 3),
@@ -332,7 +344,21 @@ def gradescope_results(record: Record, lateness: Lateness | None = None, visibil
             "graded_at": record.graded_at,
             "attempt": record.attempt,
             "isolation": record.isolation,
-        },
+        }
+        | _late_data(ledger, lateness),
+    }
+
+
+def _late_data(ledger: SlipLedger | None, lateness: Lateness | None) -> dict[str, Any]:
+    if ledger is None or lateness is None:
+        return {}
+    return {
+        "late_policy": lateness.status,
+        "due": lateness.due.isoformat() if lateness.due is not None else None,
+        "days_late": lateness.days_late,
+        "slip_days": lateness.slip_days,
+        "slip_days_used": ledger.used,
+        "slip_days_allowed": ledger.allowed,
     }
 
 
@@ -352,7 +378,8 @@ def _gradescope_entry(exercise: ExerciseResult, test: TestResult | None) -> dict
         said = (
             []
             if passed
-            else list(dict.fromkeys(filter(None, [test.message, exercise.message, test.hint]))) or [label(status)]
+            else list(dict.fromkeys(filter(None, [test.message, exercise.message, test.hint, exercise.likely])))
+            or [label(status)]
         )
     entry: dict[str, Any] = {
         "name": printable(name),
@@ -368,7 +395,7 @@ def _gradescope_entry(exercise: ExerciseResult, test: TestResult | None) -> dict
     return entry
 
 
-def write_results(out: Path, record: Record, lateness: Lateness | None = None) -> Path:
+def write_results(out: Path, record: Record, ledger: SlipLedger | None = None) -> Path:
     """Write `<out>/<student>/results.json`, atomically.
 
     Returns:
@@ -376,7 +403,7 @@ def write_results(out: Path, record: Record, lateness: Lateness | None = None) -
     """
     path = results_path(out, record.student)
     write_atomically(
-        path, json.dumps(gradescope_results(record, lateness), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        path, json.dumps(gradescope_results(record, ledger), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     )
     return path
 
@@ -386,8 +413,7 @@ def results_zip(records: Iterable[Record], ledgers: Mapping[str, SlipLedger]) ->
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for record in records:
-            ledger = ledgers.get(record.student)
-            results = gradescope_results(record, ledger.entries.get(record.assignment) if ledger else None)
+            results = gradescope_results(record, ledgers.get(record.student))
             # A fixed date: the same records give the same bytes.
             info = zipfile.ZipInfo(
                 f"{record.assignment}/{safe_name(record.student)}/results.json", (1980, 1, 1, 0, 0, 0)

@@ -203,6 +203,15 @@ def _transact(gradebook: Gradebook, work: Callable[[Any], Result]) -> Result:
             raise
 
 
+def check_writable(gradebook: Gradebook) -> None:
+    """Write what stands there already, so that a run learns now, and not after hours, that it cannot write.
+
+    Raises:
+        CourseError: the database is read-only, or locked for long.
+    """
+    _transact(gradebook, lambda session: session.execute(text("UPDATE alembic_version SET version_num = version_num")))
+
+
 def write_assignment(gradebook: Gradebook, manifests: Sequence[Manifest], due: datetime | None = None) -> None:
     """Bring an assignment's notebooks and cells in the database to what the manifests say.
 
@@ -433,7 +442,22 @@ def with_manual_grades(records: Iterable[Record], gradebook: Gradebook) -> list[
 
     Returns:
         New records in the same order; records without manual grades are equal to those given.
+
+    Raises:
+        CourseError: the database cannot be read (locked, damaged).
     """
+    try:
+        scores, comments = _grades_by_hand(gradebook)
+    except DatabaseError as error:
+        where = gradebook.engine.url.render_as_string(hide_password=True)
+        raise CourseError(
+            f"cannot read the gradebook {where}: {_reason(error)}; close other programs that use it and try again"
+        ) from error
+    return [_graded_by_hand(record, scores, comments) for record in records]
+
+
+def _grades_by_hand(gradebook: Gradebook) -> tuple[dict[Any, float], dict[Any, str]]:
+    """Scores and comments of persons, by (student, assignment, notebook, kind, name)."""
     session = gradebook.db
     rows = (
         session.query(
@@ -468,7 +492,7 @@ def with_manual_grades(records: Iterable[Record], gradebook: Gradebook) -> list[
         for student, assignment, notebook, cell, row in notes
     }
     session.rollback()
-    return [_graded_by_hand(record, scores, comments) for record in records]
+    return scores, comments
 
 
 def _graded_by_hand(record: Record, scores: Mapping[Any, float], comments: Mapping[Any, str]) -> Record:

@@ -23,7 +23,7 @@ from autograder.curriculum import Assignment, Curriculum, load_curriculum
 from autograder.errors import CourseError
 from autograder.exports import gradescope_results
 from autograder.judge.seeds import SeedSource
-from autograder.policy import parse_time
+from autograder.policy import parse_time, whole_days_late
 from autograder.record import Record
 from autograder.records import write_atomically
 
@@ -184,9 +184,23 @@ def grade_submission(assignment_name: str, home: Path = HOME, course: Path | Non
     if any(notebook.status == "grader_error" for notebook in record.notebooks):
         details = [f.message for n in record.notebooks for f in n.findings if not f.for_student]
         raise CourseError("the grader failed on this submission: " + "; ".join(details or ["no details"]))
-    results = json.dumps(gradescope_results(record), ensure_ascii=False, indent=1, allow_nan=False)
+    late = _lateness(curriculum, assignment, received)
+    results = json.dumps(gradescope_results(record, notes=late), ensure_ascii=False, indent=1, allow_nan=False)
     write_atomically(home / "results" / "results.json", results + "\n")
     return record
+
+
+def _lateness(curriculum: Curriculum, assignment: Assignment, received: str | None) -> list[str]:
+    """How late a submission is; what that costs depends on the whole term, which nobody knows in here."""
+    if assignment.due is None or received is None:
+        return []
+    days = whole_days_late(assignment.due, parse_time(received, curriculum.timezone))
+    if not days:
+        return []
+    late = f"Received {days} day{'s' if days > 1 else ''} late, unless you have an extension."
+    if not assignment.slip_days_allowed:
+        return [f"{late} This assignment takes no slip days."]
+    return [f"{late} Slip days ({curriculum.slip_days} a term) are counted when the grades are put together."]
 
 
 def _metadata(path: Path) -> dict[str, Any]:

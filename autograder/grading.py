@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.compiler.manifest import Manifest, ManifestCell
@@ -19,8 +20,9 @@ from autograder.intake import GRADED, Submission, read_submission
 from autograder.jobs import NOT_GRADED, Job, make_record
 from autograder.judge.problems import GraderFault
 from autograder.judge.seeds import SeedSource
-from autograder.judge.session import ALONE, AS_IS, HELPERS_FIRST, RESTORED, GradingSession, Stage
+from autograder.judge.session import ALONE, AS_IS, HELPERS_FIRST, HINTS_UNREAD, RESTORED, GradingSession, Stage
 from autograder.judge.suite import Outcome, Suite
+from autograder.misconceptions import Pattern, likely
 from autograder.record import ExerciseResult, Finding, NotebookResult, Record, Status, TestResult
 from autograder.sandbox.client import SandboxFault, Twin
 
@@ -39,6 +41,7 @@ class Examiner:
         manifests: by notebook name.
         seeds: where the seeds of hidden inputs come from.
         version: of the hidden suites.
+        patterns: of misconceptions that feedback may name, by notebook name.
     """
 
     zygote: Twin
@@ -46,6 +49,7 @@ class Examiner:
     manifests: dict[str, Manifest]
     seeds: SeedSource
     version: str = ""
+    patterns: Mapping[str, Sequence[Pattern]] = field(default_factory=dict)
 
     def grade(
         self, notebook: Notebook, path: Path | None, student: str, limits: Limits | None = None
@@ -66,7 +70,7 @@ class Examiner:
     ) -> NotebookResult:
         """Grade what was read from a file."""
         started = time.perf_counter()
-        manifest = self.manifests[notebook.name]
+        manifest, limits = self.manifests[notebook.name], limits or notebook.limits
         result = NotebookResult(
             name=notebook.name,
             title=notebook.title,
@@ -77,6 +81,7 @@ class Examiner:
             release=manifest.release,
             suite=self.version,
             findings=list(submission.findings),
+            limits=limits.as_dict(),
         )
         cells = [c for c in manifest.cells if c.kind in GRADED]
         if not submission.readable:
@@ -84,7 +89,7 @@ class Examiner:
                 self._unanswered(notebook, c, "missing", "Nothing could be read for this exercise.") for c in cells
             ]
             return result
-        session = GradingSession(self.zygote, manifest, submission, limits or notebook.limits, self.seeds, student)
+        session = GradingSession(self.zygote, manifest, submission, limits, self.seeds, student)
         with session:
             for cell in cells:
                 result.exercises.append(self._grade_entry(notebook, cell, session, submission, result))
@@ -169,6 +174,8 @@ class Examiner:
         elif stage.problem is not None:
             entry.message = str(stage.problem)
         entry.used_reference_for = _reference_used(entry.source, result.exercises)
+        if entry.status in ("failed", "partial"):
+            entry.likely = likely(self.patterns.get(notebook.name, ()), cell.name, entry.tests)
         return entry
 
     def _attempt(
@@ -192,6 +199,9 @@ class Examiner:
                 "Run the notebook from the top to see it fail."
             )
             result.findings.append(Finding("out_of_order", text))
+        elif used == HINTS_UNREAD:
+            text = f"A type hint of {cell.name} names something that is not imported; it was graded without its hints."
+            result.findings.append(Finding("type_hints", text))
         elif used == ALONE:
             text = f"An earlier cell changes how other code works; {cell.name} was graded apart from it."
             result.findings.append(Finding("graded_apart", text))

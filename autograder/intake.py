@@ -157,7 +157,7 @@ def _source_of(cell: dict[str, Any]) -> str:
         source = "".join(part for part in source if isinstance(part, str))
     if not isinstance(source, str):
         return ""
-    source = source[:MAX_SOURCE].replace("\r\n", "\n").replace("\r", "\n")
+    source = source[:MAX_SOURCE].replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
     return source.encode("utf-8", "replace").decode("utf-8").replace("\0", "")  # lone surrogates cannot be passed on
 
 
@@ -207,8 +207,9 @@ class _Matcher:
     def _take(self, known: ManifestCell, cell: dict[str, Any], source: str, metadata: dict[str, Any]) -> None:
         kind = cell.get("cell_type")
         if kind != known.cell_type:
+            was = f"a {kind} cell" if kind in ("code", "markdown", "raw") else "of a kind of its own"
             self.submission.note(
-                "cell_type", f"The cell of {known.name} was a {kind} cell; its text was read as {known.cell_type}."
+                "cell_type", f"The cell of {known.name} was {was}; its text was read as {known.cell_type}."
             )
         self._compare_metadata(known, metadata)
         if known.grade_id not in self.found or self._has_room(source):

@@ -15,6 +15,7 @@ import functools
 import gc
 import json
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable
@@ -30,6 +31,9 @@ from autograder.office import Orders
 from autograder.preparation import load_prepared, with_examiner
 from autograder.sandbox import confine
 from autograder.sandbox.client import SandboxFault, Twin, Zygote
+
+# What hidden tests and checkers may take beyond the warm start, when they work on what a student's code has returned.
+JUDGE_MEMORY = 6 << 30
 
 
 def main() -> None:
@@ -48,18 +52,27 @@ def main() -> None:
         dataclasses.replace(n, limits=Limits(**limits[n.name])) for n in assignment.notebooks if n.name in limits
     ]
     assignment = dataclasses.replace(assignment, notebooks=tuple(notebooks))
-    prepared = load_prepared(curriculum, assignment, Path(settings["folder"]))
+
+    started = False
 
     def work(examiner: Examiner) -> None:
+        nonlocal started
+        started = True
         gc.collect()
         gc.freeze()  # what is here stays, and no lane copies it to look through it
         orders.serve(functools.partial(_open_lane, examiner, assignment))
 
     try:
+        prepared = load_prepared(curriculum, assignment, Path(settings["folder"]))
         with_examiner(prepared, settings["level"], SeedSource(bytes.fromhex(settings["secret"])), work)
     except CourseError as error:
         refusal = {"refused": str(error)}
         orders.serve(lambda: lambda line: _Line(line).say(refusal))
+    except OSError as error:  # no room for what the sandbox needs
+        if started:
+            raise
+        text = f"a judge process cannot start: {error.filename or settings['folder']}: {error.strerror}"
+        orders.serve(lambda: lambda line: _Line(line).say({"refused": text}))
 
 
 def _open_lane(examiner: Examiner, assignment: Assignment) -> Callable[[socket.socket], None]:
@@ -85,6 +98,8 @@ class _Line:
 
 def _grade(examiner: Examiner, zygote: Twin, assignment: Assignment, line: socket.socket) -> None:
     """The life of a lane."""
+    room = confine.virtual_memory() + JUDGE_MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (room, room))  # the sandboxes come from the zygote and have their own
     own, talk = dataclasses.replace(examiner, zygote=zygote), _Line(line)
     talk.say({"ready": zygote.level})
     for job in talk.lines:

@@ -29,7 +29,7 @@ from autograder.judge.seeds import course_secret
 from autograder.nbgrader_layout import GRADER_ONLY, graded_notebook, write_notebooks
 from autograder.preparation import prepare
 from autograder.record import Record
-from autograder.records import safe_name
+from autograder.records import printable, safe_name
 from autograder.sandbox import isolation
 from autograder.schedule import WarmLane
 
@@ -69,8 +69,8 @@ class GradeInSandbox(NbGraderPreprocessor):
         record = kept.grade(submitted, names["student"])
         result = next(n for n in record.notebooks if n.name == names["notebook"])
         for finding in result.findings:
-            self.log.warning("%s: %s", names["student"], finding.message)
-        self.log.info("%s: %g of %g points by machine", names["student"], record.score, record.points)
+            self.log.warning("%s: %s", printable(names["student"], 80), printable(finding.message))
+        self.log.info("%s: %g of %g points by machine", printable(names["student"], 80), record.score, record.points)
         return graded_notebook(result, kept.prepared.manifests[result.name], kept.released[result.name]), resources
 
 

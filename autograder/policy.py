@@ -84,6 +84,12 @@ class SlipLedger:
     def used(self) -> int:
         return sum(entry.slip_days for entry in self.entries.values())
 
+    def sentence(self, assignment: str) -> str:
+        """What the late policy says about one assignment and the term, for the student."""
+        entry = self.entries.get(assignment)
+        own = entry.sentence() if entry is not None else ""
+        return f"This work: {own}. {self}." if own else f"{self}."
+
     def __str__(self) -> str:
         return f"{self.used} of {self.allowed} slip days used"
 
@@ -358,3 +364,26 @@ def mean_homework(fractions: Mapping[str, float | None]) -> float | None:
     """Average of the homework groups that are graded, each with the same weight."""
     known = [value for value in fractions.values() if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def standing(curriculum: Curriculum, records: Iterable[Record], ledger: SlipLedger, points: Mapping[str, float]) -> str:
+    """Where a student stands in the homework, and what it weighs in the course, in two sentences.
+
+    Args:
+        curriculum: the course.
+        records: all of the student's.
+        ledger: the student's.
+        points: assignment name to the points that can be had.
+
+    Returns:
+        Empty while nothing of the homework enters the average.
+    """
+    fractions = homework_fractions(curriculum, assignment_grades(records, ledger, points))
+    groups = [(group.replace("_", " "), share) for group, share in fractions.items() if share is not None]
+    if not groups:
+        return ""
+    shares = ", ".join(f"{group} {100 * share:.0f} %" for group, share in groups)
+    mean = mean_homework(fractions)
+    together = f", together {100 * mean:.0f} %" if len(groups) > 1 and mean is not None else ""
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in curriculum.weights.items())
+    return f"Homework so far: {shares}{together}. In the course count: {weights}."

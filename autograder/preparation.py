@@ -16,6 +16,7 @@ from autograder.curriculum import Assignment, Curriculum
 from autograder.errors import CourseError
 from autograder.jobs import suite_version
 from autograder.judge.seeds import SeedSource
+from autograder.misconceptions import Pattern, read_patterns
 
 if TYPE_CHECKING:
     from autograder.grading import Examiner
@@ -89,9 +90,14 @@ def with_examiner(prepared: Prepared, level: str, seeds: SeedSource, work: Calla
 
         def start(suite: Suite) -> T:
             zygote.wait()
-            return work(Examiner(zygote, suite, prepared.manifests, seeds, prepared.version))
+            patterns = _patterns(prepared.assignment)
+            return work(Examiner(zygote, suite, prepared.manifests, seeds, prepared.version, patterns))
 
         return with_suite(prepared.suites, start)
+
+
+def _patterns(assignment: Assignment) -> dict[str, list[Pattern]]:
+    return {notebook.name: read_patterns(notebook.misconceptions) for notebook in assignment.notebooks}
 
 
 def _warm(manifests: dict[str, Manifest]) -> tuple[str, ...]:

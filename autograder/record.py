@@ -43,6 +43,7 @@ class TestResult:
     message: str = ""  # what was found, in words, for the student
     hint: str = ""  # further paragraphs of the docstring
     seconds: float = 0.0
+    picture: dict[str, Any] | None = None  # what was found, as autograder.picture describes it
 
     __test__ = False  # not a test class of pytest
 
@@ -64,6 +65,7 @@ class ExerciseResult:
     outputs: list[dict[str, Any]] = field(default_factory=list)  # nbformat outputs of the student's cell
     tests: list[TestResult] = field(default_factory=list)
     used_reference_for: list[str] = field(default_factory=list)  # earlier exercises replaced by the reference
+    likely: str = ""  # the misconception that this pattern of failures points to, as a sentence
 
 
 @dataclass
@@ -88,6 +90,7 @@ class NotebookResult:
     exercises: list[ExerciseResult] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     seconds: float = 0.0
+    limits: dict[str, float] = field(default_factory=dict)  # that held for this notebook
 
 
 @dataclass
@@ -102,7 +105,7 @@ class Record:
     notebooks: list[NotebookResult] = field(default_factory=list)
     isolation: str = ""  # the level that did run
     seed: str = ""  # fingerprint of the seed, to tell whether a regrade used the same one
-    limits: dict[str, float] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)  # of the first notebook; each has its own beside it
     received: str | None = None  # ISO time at the collector, never from the submission
     graded_at: str = ""
     attempt: int = 1

@@ -59,11 +59,14 @@ def read_receipts(submitted: Path, assignment: str, timezone: str) -> dict[str, 
             raise CourseError(
                 f"{path} has no column {', '.join(sorted(missing))}; expected student,assignment,received"
             )
-        return {
-            row["student"]: parse_time(row["received"], timezone).isoformat()
-            for row in rows
-            if row["assignment"] == assignment
-        }
+        times: dict[str, str] = {}
+        for row in rows:
+            if row["assignment"] != assignment:
+                continue
+            if not row["student"] or not row["received"]:
+                raise CourseError(f"{path}, line {rows.line_num}: a student and a time are needed, found {row}")
+            times[row["student"]] = parse_time(row["received"], timezone).isoformat()
+        return times
 
 
 def find_jobs(submitted: Path, assignment: Assignment, timezone: str, only: str = "") -> list[Job]:
@@ -76,6 +79,7 @@ def find_jobs(submitted: Path, assignment: Assignment, timezone: str, only: str 
     """
     if not submitted.is_dir():
         raise CourseError(f"{submitted} is not a folder; expected <student>/{assignment.name}/*.ipynb in it")
+    submitted = submitted.absolute()  # the judges work in another folder
     receipts = read_receipts(submitted, assignment.name, timezone)
     jobs = []
     for folder in sorted(submitted.iterdir()):
@@ -153,8 +157,14 @@ def work_folder(out: Path, assignment: Assignment) -> Iterator[Path]:
 
     The caller holds `run_lock`.
     """
+    out = out.absolute()  # the judges work in another folder
     for left in out.glob(f".work-{assignment.name}-*"):
         shutil.rmtree(left, ignore_errors=True)
+    places = ("*/.{}.*", "*/attempts/.{}.*", "autograded/*/{}/.*.ipynb.*")
+    halves = [half for place in places for half in out.glob(place.format(assignment.name))]
+    for half in halves:  # of a file that was being written
+        with contextlib.suppress(OSError):
+            half.unlink()
     with tempfile.TemporaryDirectory(prefix=f".work-{assignment.name}-", dir=out, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 

@@ -37,6 +37,7 @@ class Example:
     rejected_by: tuple[str, ...] = ()
     says: str = ""
     stochastic: bool = False  # its fate depends on luck: tried on every seed
+    tells: str = ""  # what feedback may say where this answer's pattern of failures is met
 
 
 @dataclass
@@ -103,7 +104,8 @@ def read_examples(path: Path) -> list[Example]:
             raise CourseError(f"{path.name}, {exercise}/{name}: say which test must reject it with rejected_by=")
         source = re.sub(r"(\n#[^\n]*)+\s*\Z", "\n", cell.source)  # headings of the file between two examples
         stochastic = _is_yes(meta.get("stochastic", "no"), f"{path.name}, {exercise}/{name}")
-        examples.append(Example(exercise, name, wrong, source, tests, str(meta.get("says", "")), stochastic))
+        says, tells = str(meta.get("says", "")), str(meta.get("tells", ""))
+        examples.append(Example(exercise, name, wrong, source, tests, says, stochastic, tells))
     return examples
 
 
@@ -268,5 +270,8 @@ def _complaints(example: Example, entry: ExerciseResult) -> Iterator[str]:
             verdict = "accepts it" if known else "is not a test of this exercise"
             yield f"{wanted} {verdict}; failed: {sorted(failed)}"
     said = " ".join([entry.message, *(f"{t.title} {t.message} {t.hint}" for t in failed.values())])
+    told = f"This often happens when {example.tells}." if example.tells else ""
+    if entry.likely not in ("", told) or (told and not entry.likely):
+        yield f"feedback names another misconception: {entry.likely or 'none'!r} in place of {told!r}"
     if example.says and example.says.lower() not in said.lower():
         yield f"no message says {example.says!r}; they say: {said[:300]}"

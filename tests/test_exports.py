@@ -103,6 +103,8 @@ def test_the_course_table_leaves_excused_work_out(records, curriculum):
     lines = {row[0]: dict(zip(table[0], row, strict=True)) for row in table[1:]}
     assert (lines["ada"][ASSIGNMENT], lines["ada"]["homework_1_percent"]) == ("", "")
     assert lines["shannon"]["homework_1_percent"] == "100"
+    assert (lines["shannon"]["course_percent"], lines["shannon"]["course_weight_graded"]) == ("100", "40")
+    assert (lines["ada"]["course_percent"], lines["ada"]["course_weight_graded"]) == ("", "0")
     assert lines["lovelace2"]["homework_1_percent"] == "0"
     assert (lines["shannon"]["slip_days_used"], lines["shannon"]["slip_days_allowed"]) == ("3", "5")
 
@@ -193,7 +195,8 @@ def test_gradescope_results_of_a_class(records):
     for record in records:
         results = gradescope_results(record)
         check_gradescope(results)
-        hidden = [test for n in record.notebooks for e in n.exercises for test in e.tests]
+        looked_at = [n for n in record.notebooks if n.status not in ("missing", "unreadable")]
+        hidden = [test for n in looked_at for e in n.exercises for test in e.tests]
         named = [t["extra_data"]["test"] for t in results["tests"] if t["extra_data"]["test"]]
         assert named == [test.name for test in hidden]
         assert sum(t.get("score", 0) for t in results["tests"]) == pytest.approx(results["score"], abs=0.01)
@@ -220,9 +223,12 @@ def test_gradescope_output_is_plain_text_of_one_meaning():
 
 def test_too_late_scores_zero_and_says_so(records, decided):
     record = next(r for r in records if r.student == "lovelace2")
-    results = gradescope_results(record, decided["lovelace2"].entries[ASSIGNMENT])
+    results = gradescope_results(record, decided["lovelace2"])
     assert results["score"] == 0.0
     assert "8 days late" in results["output"]
+    assert "of 5 slip days used" in results["output"]
+    assert results["extra_data"]["late_policy"] == "too_late"
+    assert results["extra_data"]["days_late"] == 8
 
 
 def test_results_are_written_for_hostile_names(records, tmp_path):

@@ -357,10 +357,12 @@ def test_duplicated_cells_are_all_kept_in_order_and_untouched_copies_left_out() 
     assert "duplicated_cell" in kinds(submission)
 
 
-def test_a_retyped_cell_is_read_as_what_it_was() -> None:
+@pytest.mark.parametrize("kind", ["markdown", "raw", "\x1b[2J\u202e", "x" * 10**6, None, 3, [[{}]]])
+def test_a_retyped_cell_is_read_as_what_it_was(kind: Any) -> None:
     content = handed_in()
-    find(content, "entropy")["cell_type"] = "markdown"
+    find(content, "entropy")["cell_type"] = kind
     submission = read(content)
+    assert all(len(f.message) < 300 for f in submission.findings)
     assert "cell_type" in kinds(submission)
     assert complete(submission)
 

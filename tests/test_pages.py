@@ -49,12 +49,13 @@ ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "div", "p", "span",
     "h1", "h2", "h3", "h4", "ol", "ul", "li", "a", "b", "strong", "br", "code", "pre", "img", "details",
     "summary", "table", "thead", "tbody", "tr", "th", "td", "svg", "rect", "circle", "line", "text",
+    "figure", "figcaption", "polyline",
 }  # fmt: skip
 ATTRIBUTES = {
     "lang", "charset", "name", "content", "http-equiv", "id", "class", "href", "src", "alt", "role", "aria-label",
     "aria-labelledby", "aria-hidden", "tabindex", "scope", "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r",
     "width", "height", "viewbox", "fill", "stroke-width", "stroke-dasharray", "transform", "text-anchor",
-    "preserveaspectratio",
+    "preserveaspectratio", "points",
 }  # fmt: skip
 VOID = {"meta", "br", "img"}
 
@@ -361,6 +362,13 @@ def test_lateness_is_told(records, curriculum, decided):
     assert "does not enter your grade" not in text("alan_t")
     excused = ledgers(records, curriculum, {("ada", ASSIGNMENT): Extension("ada", ASSIGNMENT, excused=True)}, AFTER)
     assert "excused: left out of your average" in text("ada", excused["ada"])
+
+
+def test_where_a_student_stands_is_told_with_the_whole_term(tmp_path, records, curriculum, decided):
+    for term, told in ((records, True), ((), False)):
+        for path in write_feedback(tmp_path, records, curriculum, decided, term):
+            page = check_harmless(path.read_text(encoding="utf-8"))
+            assert ("In the course count: midterms 30, homework 40, project 30." in page.text) is told
 
 
 @pytest.mark.parametrize(("student", "words"), [("bayes", "could not be read"), ("hebb", "No notebook was handed in")])

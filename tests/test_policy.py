@@ -23,6 +23,7 @@ from autograder.policy import (
     load_extensions,
     mean_homework,
     slip_ledger,
+    standing,
     whole_days_late,
 )
 
@@ -262,3 +263,21 @@ def test_weights(curriculum):
     assert whole.percent == pytest.approx(100 * (30 * 0.8 + 40 * 0.5) / 70)
     assert whole.weight_known == pytest.approx(70)
     assert course_grade(curriculum.weights, {"project": None}).percent is None
+
+
+def test_where_a_student_stands(curriculum):
+    """Groups that are graded, missing work as a zero, excused work left out, and what the course weighs."""
+    record = build_record("ada", 13)
+    record.assignment = "one"
+    points = {"one": 20.0, "two": 20.0, "three": 20.0}
+    excused = {("ada", "three"): Extension("ada", "three", excused=True)}
+    ledger = slip_ledger(curriculum, "ada", late(curriculum, one=-1), excused, AFTER)
+    share = homework_fractions(curriculum, assignment_grades([record], ledger, points))["homework_1"]
+    said = standing(curriculum, [record], ledger, points)
+    assert said == (
+        f"Homework so far: homework 1 {100 * share:.0f} %. In the course count: midterms 30, homework 40, project 30."
+    )
+    missing = slip_ledger(curriculum, "ada", late(curriculum, one=-1), {}, AFTER)
+    assert "homework 2 0 %, together" in standing(curriculum, [record], missing, points)
+    early = slip_ledger(curriculum, "bob", {}, {}, datetime(2027, 1, 1, tzinfo=UTC))
+    assert standing(curriculum, [], early, points) == ""

@@ -10,7 +10,7 @@ from typing import Any
 import mini_class
 import pytest
 from mini_class import FULL, POINTS, by_name, grade, handed_in, told
-from threats import accidents
+from threats import accidents, second_round
 from threats.case import DESCEND, ENTROPY, SOFTMAX, WORKER, Case
 from threats.forging import FORBIDDEN, FORGING, HONEST_BUT_UNUSUAL
 from threats.harm import HARM, REACHING
@@ -20,7 +20,7 @@ from autograder.grading import Examiner
 from autograder.record import NotebookResult, Record
 from autograder.sandbox import isolation
 
-CASES = [*FORGING, *FORBIDDEN, *HONEST_BUT_UNUSUAL, *HARM, *accidents.CASES, *TRACES]
+CASES = [*FORGING, *FORBIDDEN, *HONEST_BUT_UNUSUAL, *HARM, *accidents.CASES, *TRACES, *second_round.CASES]
 
 
 def check(case: Case, result: NotebookResult) -> None:

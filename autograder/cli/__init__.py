@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 
@@ -21,6 +22,20 @@ COMMANDS = {
     "validate": ("validate", "Try the graders: solutions, releases, misconceptions, alternatives."),
     "calibrate": ("calibrate", "Measure what solutions and mistakes reach where a hidden test has a bound."),
     "demo": ("demo", "Release, hand in, grade and report a small invented class."),
+}
+
+
+# What a machine can refuse at any moment; any other OSError is a mistake of ours and keeps its traceback.
+REFUSALS = {
+    errno.ENOSPC: "free some space, then run the same command again",
+    errno.EDQUOT: "free some space, then run the same command again",
+    errno.EROFS: "choose a folder that can be written",
+    errno.EACCES: "choose a folder that you may read and write",
+    errno.EPERM: "choose a folder that you may read and write",
+    errno.EIO: "the disk does not work; choose another folder",
+    errno.EMFILE: "close other programs, or raise `ulimit -n`",
+    errno.ENFILE: "close other programs",
+    errno.ENOMEM: "free some memory, or grade with fewer --workers",
 }
 
 
@@ -64,4 +79,10 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"course: {where}{error.strerror}; {REFUSALS[error.errno]}", err=True)
+        sys.exit(2)
     sys.exit(status if isinstance(status, int) else 0)

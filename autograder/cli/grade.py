@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -167,8 +166,8 @@ def grade_class(
                 publisher.publish(record)
         for record in done.values():
             publisher.publish(record)
-        decided = publisher.close()
         records = sorted([*fresh, *done.values()], key=lambda r: r.student)
+        decided = publisher.close(records)
     print_table(records, curriculum, decided, console)
     console.print(
         f"\nRecords, results.json and gradebook.db are in {out}. "
@@ -203,7 +202,7 @@ class _Publisher:
 
     def __init__(self, curriculum: Curriculum, prepared: Prepared, out: Path, submitted: Path, database: str):
         from autograder.cli.graded import granted_extensions
-        from autograder.gradebook import open_gradebook
+        from autograder.gradebook import check_writable, open_gradebook
         from autograder.nbgrader_layout import prepare_course_folder
 
         self.curriculum = curriculum
@@ -214,20 +213,24 @@ class _Publisher:
         self.released = {n.name: n.released for n in prepared.assignment.notebooks}
         prepare_course_folder(out, [prepared.assignment], submitted, database or None)
         self.gradebook = open_gradebook(database or out / "gradebook.db")
+        check_writable(self.gradebook)
 
     def publish(self, record: Record) -> None:
-        from autograder.exports import gradescope_results
+        from autograder.exports import write_results
         from autograder.gradebook import write_record
         from autograder.nbgrader_layout import write_notebooks
-        from autograder.records import results_path, write_atomically
 
-        text = json.dumps(gradescope_results(record), indent=1, ensure_ascii=False)
-        write_atomically(results_path(self.out, record.student), text + "\n")
+        write_results(self.out, record)  # lateness comes in at the end, when the whole term is known
         write_notebooks(self.out, record, self.manifests, self.released)
         write_record(self.gradebook, record, self.manifests, self.prepared.assignment.due)
 
-    def close(self) -> dict[str, SlipLedger]:
-        """Write what the late policy says about everything that was ever graded into this folder; returns it."""
+    def close(self, records: Iterable[Record]) -> dict[str, SlipLedger]:
+        """Write what the late policy says about everything that was ever graded into this folder; returns it.
+
+        Args:
+            records: of this run.
+        """
+        from autograder.exports import write_results
         from autograder.gradebook import apply_policy
         from autograder.policy import ledgers
         from autograder.records import load_records
@@ -235,6 +238,8 @@ class _Publisher:
         try:
             decided = ledgers(load_records(self.out), self.curriculum, self.extensions)
             apply_policy(self.gradebook, decided, self.curriculum)
+            for record in records:
+                write_results(self.out, record, decided.get(record.student))
         finally:
             self.gradebook.close()
         return decided

@@ -26,6 +26,7 @@ class GradedRun:
     curriculum: Curriculum
     ledgers: Mapping[str, SlipLedger]
     extensions: Mapping[tuple[str, str], Extension]
+    term: list[Record]  # of every assignment
 
 
 def graded_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,8 +84,9 @@ def load_run(
             records = with_manual_grades(records, opened)
     granted = granted_extensions(out, curriculum, extensions)
     decided = ledgers(records, curriculum, granted)
+    term = records
     if assignment is not None:
         records = [record for record in records if record.assignment == assignment]
         if not records:
             raise CourseError(f"no record of {assignment} in {out}; run `course grade {assignment} --out {out}` first")
-    return GradedRun(records, curriculum, decided, granted)
+    return GradedRun(records, curriculum, decided, granted, term)

@@ -17,7 +17,7 @@ def feedback(out: Path, **options: Any) -> None:
     from autograder.pages.feedback import write_feedback
 
     run = load_run(out, **options)
-    written = write_feedback(out, run.records, run.curriculum, run.ledgers)
+    written = write_feedback(out, run.records, run.curriculum, run.ledgers, run.term)
     click.echo(f"{len(written)} feedback pages in {out}, for example {written[0]}")
 
 

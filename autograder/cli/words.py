@@ -25,6 +25,9 @@ def print_record(result: NotebookResult, console: Console) -> None:
     )
     for finding in result.findings:
         console.print(f"  note: {escape(printable(finding.message))}")
+    if result.status in ("missing", "unreadable"):
+        console.print(f"  Nothing to grade: none of the {len(result.exercises)} exercises could be looked at.")
+        return
     for entry in result.exercises:
         mark = _MARKS.get(entry.status, f"[red]{entry.status.replace('_', ' ')}[/]")
         console.print(f"  {entry.score:5.2f} / {entry.points:<4g} {escape(entry.name):<28} {mark}")
@@ -39,6 +42,8 @@ def print_record(result: NotebookResult, console: Console) -> None:
                     _indented(test.message, 10) if test.message != entry.message else "",
                     end="\n" if test.message else "",
                 )
+        if entry.likely:
+            console.print(_indented(entry.likely, 8))
 
 
 def _indented(text: str, width: int) -> str:

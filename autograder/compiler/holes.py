@@ -233,10 +233,10 @@ class Module:
         return apply_holes(self.text, [hole for name in names for hole in self.holes(name)])
 
     def source_of(self, name: str) -> str:
-        """The object's source as it stands, dedented."""
+        """The object's source as it stands, dedented, without the marks that are for the compiler."""
         definitions = self.definitions(name)
         first, last = self.extent(definitions)
-        return textwrap.dedent(self.text[self.line_start(first) : self.line_end(last)])
+        return _GIVEN.sub("", textwrap.dedent(self.text[self.line_start(first) : self.line_end(last)]))
 
     def stub_of(self, name: str) -> str:
         """The object's source with its holes, dedented."""

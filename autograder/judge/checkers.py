@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from autograder.judge import measurements
+from autograder.judge import measurements, pictures
 from autograder.judge.handles import Handle
 from autograder.judge.problems import Mistake
 
@@ -104,16 +104,27 @@ def assert_close(
     tail = f" {hint}" if hint else ""
     if found.shape != wanted.shape:
         if found.shape == wanted.T.shape and found.ndim == 2 and _close(found.T, wanted, rtol, atol):
-            raise Mistake(f"{_capital(what)} is transposed: its shape is {found.shape}, expected {wanted.shape}.{tail}")
+            text = f"{_capital(what)} is transposed: its shape is {found.shape}, expected {wanted.shape}.{tail}"
+            raise Mistake(text, pictures.of_shapes(found.shape, wanted.shape))
         if found.size == wanted.size == 1:
             found = found.reshape(wanted.shape)
         else:
-            raise Mistake(f"{_capital(what)} has shape {found.shape}, expected {wanted.shape}.{tail}")
+            raise _wrong_shape(found.shape, wanted.shape, what, tail)
     if (found.dtype.kind == "b" and wanted.dtype.kind != "b") or found.dtype.kind not in "biufc":
         raise Mistake(f"{_capital(what)} is {_name(actual)}; numbers were expected.{tail}")
     if _close(found, wanted, rtol, atol):
         return
-    raise Mistake(f"{_capital(what)} {_difference(found, wanted, rtol, atol)}{tail}")
+    if found.dtype.kind == "b":
+        found, wanted = found.astype(np.int64), wanted.astype(np.int64)
+    with np.errstate(all="ignore"):
+        bad = ~np.isclose(found, wanted, rtol=rtol, atol=atol)
+    text = f"{_capital(what)} {_difference(found, wanted, rtol, atol)}{tail}"
+    raise Mistake(text, pictures.of_entries(found, wanted, bad, atol))
+
+
+def _wrong_shape(found: tuple[int, ...], expected: tuple[int, ...], what: str, tail: str) -> Mistake:
+    text = f"{_capital(what)} has shape {found}, expected {expected}.{tail}"
+    return Mistake(text, pictures.of_shapes(found, expected))
 
 
 def _capital(text: str) -> str:
@@ -153,8 +164,6 @@ def _close(found: Any, wanted: Any, rtol: float, atol: float) -> bool:
 
 def _difference(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], rtol: float, atol: float) -> str:
     """Describe how two arrays of one shape differ, in words that help and give nothing away."""
-    if found.dtype.kind == "b":
-        found, wanted = found.astype(np.int64), wanted.astype(np.int64)
     with np.errstate(all="ignore"):
         bad = ~np.isclose(found, wanted, rtol=rtol, atol=atol)
         nan, inf = np.isnan(found) & ~np.isnan(wanted), np.isinf(found) & ~np.isinf(wanted)
@@ -196,9 +205,11 @@ def assert_equal(actual: Any, expected: Any, hint: str = "", what: str = "the re
     if isinstance(expected, torch.Tensor | np.ndarray):
         found, wanted = as_array(actual, what), as_array(expected)
         if found.shape != wanted.shape:
-            raise Mistake(f"{_capital(what)} has shape {found.shape}, expected {wanted.shape}.{tail}")
+            raise _wrong_shape(found.shape, wanted.shape, what, tail)
         if not np.array_equal(found, wanted):
-            raise Mistake(f"{_capital(what)} is wrong in {_count(np.asarray(found != wanted))}.{tail}")
+            bad = np.asarray(found != wanted)
+            picture = pictures.of_entries(found, wanted, bad, 0.0) if found.dtype.kind in "fiu" else None
+            raise Mistake(f"{_capital(what)} is wrong in {_count(bad)}.{tail}", picture)
         return
     if isinstance(actual, torch.Tensor | np.ndarray | np.generic):
         if np.size(as_array(actual, what)) != 1 and isinstance(expected, bool | int | float | str):
@@ -218,7 +229,7 @@ def assert_shape(actual: Any, shape: tuple[int, ...], hint: str = "", what: str 
     """A tensor or array has this shape."""
     found = as_array(actual, what).shape
     if found != tuple(shape):
-        raise Mistake(f"{_capital(what)} has shape {found}, expected {tuple(shape)}." + (f" {hint}" if hint else ""))
+        raise _wrong_shape(found, tuple(shape), what, f" {hint}" if hint else "")
 
 
 def assert_dtype(actual: Any, dtype: torch.dtype, hint: str = "", what: str = "the result") -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 
-from autograder.cell_source import parse_cell
+from autograder.cell_source import magics_inside, parse_cell, with_measured_code
 
 DISGUISES = {
     "eval", "exec", "compile", "__import__", "importlib", "ctypes", "gc", "inspect", "globals", "vars", "builtins",
@@ -23,14 +23,25 @@ DISGUISES = {
 # module that leads round the guards is meant.
 _ONLY_AS_ATTRIBUTE = {"ops", "modules", "code", "library", "jit", "_C", "inductor"}
 ORDINARY_WORDS = _ONLY_AS_ATTRIBUTE | {"compile", "inspect", "gc", "compile_command"}
-INNER_ATTRIBUTES = {
-    "__class__", "__code__", "__defaults__", "__kwdefaults__", "__wrapped__", "__self__", "__func__", "__bases__",
-    "__mro__", "mro", "tb_frame", "f_locals",
+_FRAMES = {
+    "tb_frame", "gi_frame", "cr_frame", "ag_frame", "f_locals", "f_builtins", "f_code", "__self__", "__wrapped__",
+    "__code__", "__loader__", "__spec__",
+}  # fmt: skip
+INNER_ATTRIBUTES = _FRAMES | {"__class__", "__defaults__", "__kwdefaults__", "__func__", "__bases__", "__mro__", "mro"}
+# Another program knows nothing of what is shut.
+_PROGRAMS = {
+    "system", "popen", "posix_spawn", "posix_spawnp", "execl", "execle", "execlp", "execlpe", "execv", "execve",
+    "execvp", "execvpe", "spawnl", "spawnle", "spawnlp", "spawnlpe", "spawnv", "spawnve", "spawnvp", "spawnvpe",
+}  # fmt: skip
+# What goes on beside a cell when it has run: it could keep a way to a function that is shut only then.
+_COMPANY = {
+    "threading", "_thread", "multiprocessing", "_posixsubprocess", "socket", "socketserver", "concurrent", "fork",
+    "forkpty", "register_at_fork", *_PROGRAMS,
 }  # fmt: skip
 CALLS_FOR_EVERYBODY = {  # calls that change how other code works
     "set_default_dtype", "set_default_device", "set_default_tensor_type", "set_grad_enabled", "set_flush_denormal",
     "use_deterministic_algorithms", "setrecursionlimit", "setitimer", "alarm", "signal", "settrace", "setprofile",
-    "chdir", "_exit",
+    "chdir", "_exit", "addaudithook", "register_at_fork", "callbacks", "__enter__", "excepthook",
 }  # fmt: skip
 _LEADING_MODULES = {"torch", "sys", "numpy", "np", "builtins", "importlib", "os", "nn", "F"}
 _MODULES_THAT_REPEAT = ("scipy.special", "sklearn.utils.extmath", "jax", "tensorflow", "keras", "scipy.optimize")
@@ -49,7 +60,7 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
     """
     if not forbids:
         return []
-    tree = parse_cell(source)
+    tree = parse_cell(with_measured_code(source)) or parse_cell(source)
     if tree is None:
         return []
     finals = {name.rpartition(".")[2] for name in forbids}
@@ -60,7 +71,7 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
         for item in node.body
         if isinstance(item, ast.FunctionDef)
     }
-    found: list[str] = []
+    found = [f"{magic[:40]} inside a function" for magic in magics_inside(source) if "%timeit" not in magic[:8]]
     imported: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -70,14 +81,18 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
                     alias.name in finals
                     or node.module.startswith(_MODULES_THAT_REPEAT)
                     or alias.name in DISGUISES
-                    or node.module.split(".")[0] in DISGUISES
+                    or node.module.split(".")[0] in DISGUISES | {"autograder"}
+                    or _private(f"{node.module}.{alias.name}")
+                    or (node.module in ("os", "posix") and alias.name in _PROGRAMS)
+                    or node.module.split(".")[0] == "multiprocessing"
                 ):
                     found.append(f"from {node.module} import {alias.name}")
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 imported[alias.asname or alias.name.split(".")[0]] = alias.name
                 parts = set(alias.name.split("."))
-                if alias.name.startswith(_MODULES_THAT_REPEAT) or parts & DISGUISES:
+                shut = alias.name.startswith(_MODULES_THAT_REPEAT) or parts & (DISGUISES | {"autograder"})
+                if shut or _private(alias.name) or "multiprocessing" in parts:
                     found.append(f"import {alias.name}")
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
@@ -86,8 +101,15 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
             if node.attr in finals and root not in ("self", "cls", "") and root not in own_names - imported.keys():
                 if node.attr not in methods or root in imported.keys() | _LEADING_MODULES:
                     found.append(dotted)
-            elif node.attr in DISGUISES and (
-                node.attr not in ORDINARY_WORDS or imported.get(root, root).split(".")[0] in _LEADING_MODULES
+            elif node.attr in _PROGRAMS and imported.get(root, root).split(".")[0] in ("os", "posix"):
+                found.append(dotted)
+            elif (
+                node.attr in _FRAMES
+                or _private(".".join([imported.get(root, root), *dotted.split(".")[1:]]))
+                or (
+                    node.attr in DISGUISES
+                    and (node.attr not in ORDINARY_WORDS or imported.get(root, root).split(".")[0] in _LEADING_MODULES)
+                )
             ):
                 found.append(dotted or f".{node.attr}")
         elif isinstance(node, ast.Name) and node.id in DISGUISES - _ONLY_AS_ATTRIBUTE:
@@ -114,6 +136,18 @@ def _dotted(node: ast.Attribute) -> str:
     return ".".join(reversed([*parts, value.id]))
 
 
+def _private(dotted: str) -> bool:
+    """Whether a dotted name leads into the private parts of torch, where most functions have a twin."""
+    first, *others = dotted.split(".")
+    return first == "torch" and any(part.startswith("_") and not part.startswith("__") for part in others)
+
+
+def keeps_company(source: str) -> bool:
+    """Whether a cell may leave something running that its own functions can ask later."""
+    tampers, names = _signals(source)
+    return tampers or not names.isdisjoint(_COMPANY)
+
+
 def may_tamper(source: str, forbids: list[str]) -> bool:
     """Whether a cell that runs before an exercise could change what the exercise does: by patching a module, by saving
     a forbidden function for it, by undoing the guards.
@@ -122,7 +156,7 @@ def may_tamper(source: str, forbids: list[str]) -> bool:
     nothing else.
     """
     tampers, names = _signals(source)
-    return tampers or not names.isdisjoint(name.rpartition(".")[2] for name in forbids)
+    return tampers or not names.isdisjoint(_COMPANY.union(name.rpartition(".")[2] for name in forbids))
 
 
 @functools.lru_cache(maxsize=1024)

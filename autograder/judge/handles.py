@@ -12,7 +12,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from autograder.judge import received
 from autograder.judge.problems import (
@@ -30,6 +30,7 @@ from autograder.judge.sealed import sealed
 from autograder.sandbox import wire
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout
 
+T = TypeVar("T")
 GONE = (
     "Your code ended the whole process while it was tested (exit(), os._exit(), or a crash in compiled code): "
     "a function should return its result."
@@ -69,16 +70,23 @@ class Handle:
         self._student.builtin("setitem", self, key, value)
 
     def __len__(self) -> int:
-        return int(self._student.builtin("len", self))
+        return _of_type(int, self._student.builtin("len", self))
 
     def __bool__(self) -> bool:
-        return bool(self._student.builtin("bool", self))
+        return _of_type(bool, self._student.builtin("bool", self))
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._student.builtin("iter", self))
+        return iter(_of_type(list, self._student.builtin("iter", self)))
 
     def __repr__(self) -> str:
         return f"<student's {self.type_name}>"
+
+
+def _of_type(kind: type[T], answer: Any) -> T:
+    """An answer of the worker that is what an honest worker answers; whoever has taken it over may say anything."""
+    if type(answer) is not kind:
+        raise Crashed(GONE)
+    return answer
 
 
 @dataclass
@@ -152,8 +160,13 @@ class Student:
     ) -> tuple[Any, list[Any]]:
         """Run `function` in the worker and pull `upstream` (default: ones) back to the arguments at the positions
         `wrt`."""
-        value, gradients = self.call(function._node, args, kwargs, grad={"wrt": list(wrt), "upstream": upstream})
-        return value, gradients
+        if not isinstance(function, Handle):
+            raise Mistake(f"A function was expected, and a {type(function).__name__} was found.")
+        answer = self.call(function._node, args, kwargs, grad={"wrt": list(wrt), "upstream": upstream})
+        answer = _of_type(tuple, answer)
+        if len(answer) != 2 or len(_of_type(list, answer[1])) != len(wrt):
+            raise Crashed(GONE)
+        return answer[0], answer[1]
 
     def keep(self, value: Any) -> Handle:
         """Put plain data into the worker and return a handle to it."""
@@ -316,8 +329,11 @@ class Student:
         raise GraderFault(f"a hidden test passes a {type(value).__name__}, which cannot be sent to the worker")
 
     def _namespace_handle(self) -> int:
-        handle = self.builtin("getattr", _Node({"k": "namespace"}), "run")
-        return handle._node["id"]
+        return _of_type(Handle, self.builtin("getattr", _Node({"k": "namespace"}), "run"))._node["id"]
+
+    def _handle(self, node: Any) -> Handle:
+        """A handle where no plain data may be."""
+        return _of_type(Handle, self._decode(node, []))
 
     def _problem(self, error: Any) -> Exception:
         """Words for the student about an exception in their code."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from autograder.errors import CourseError
 from autograder.record import Status
 
@@ -13,9 +15,17 @@ class StudentProblem(Exception):
 
 
 class Mistake(StudentProblem, AssertionError):
-    """A checker said no."""
+    """A checker said no.
+
+    Attributes:
+        picture: what was found, as `autograder.picture` describes it; None where words say it all.
+    """
 
     status: Status = "failed"
+
+    def __init__(self, message: str, picture: dict[str, Any] | None = None):
+        super().__init__(message)
+        self.picture = picture
 
 
 class Raised(StudentProblem):

@@ -25,11 +25,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from autograder.cell_source import has_type_hints
 from autograder.compiler.manifest import Manifest, ManifestCell, reference_source
 from autograder.curriculum import Limits
 from autograder.intake import Submission, definitions_of, is_untouched
 from autograder.judge import received
-from autograder.judge.forbidden import forbidden_uses, may_tamper
+from autograder.judge.forbidden import forbidden_uses, keeps_company, may_tamper
 from autograder.judge.handles import TOGETHER, Globals, Student
 from autograder.judge.problems import (
     Crashed,
@@ -49,7 +50,8 @@ from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sand
 
 # How the namespace of an exercise is prepared. The first is what the notebook does when it is run from the top; the
 # others are tried when an exercise does not get full marks that way, and the best counts.
-AS_IS, RESTORED, HELPERS_FIRST, ALONE = "as_is", "restored", "helpers_first", "alone"
+AS_IS, RESTORED, HELPERS_FIRST, HINTS_UNREAD, ALONE = "as_is", "restored", "helpers_first", "hints_unread", "alone"
+LAZILY = "from __future__ import annotations\n"  # type hints are not evaluated
 REPLAY_SECONDS = 0.3
 ABRUPT: tuple[Status, ...] = ("crashed", "memory")  # ends that say more about a process than about one call in it
 
@@ -168,16 +170,23 @@ class GradingSession:
 
     def _fresh(self, cells: int = 0) -> Snapshot:
         """A process in which only the released set-up has run; `cells` entries of the notebook are passed over."""
+        used = self._sandbox is not None
+        snapshot, problem = self._set_up(cells)
+        if problem and used:  # what the student's code has left in there, a full disk say, is in the way: a new sandbox
+            self.close()
+            snapshot, problem = self._set_up(cells)
+        if problem:
+            raise GraderFault(f"a released set-up cell stopped with {problem}")
+        return snapshot
+
+    def _set_up(self, cells: int) -> tuple[Snapshot, str]:
+        """A new process in which the set-up has run, and what went wrong with that."""
         if self._sandbox is None:
             self._sandbox = self.zygote.sandbox(self.limits)
         snapshot = Snapshot(self._sandbox.base(), cells=cells)
         reply, _ = snapshot.process.request({"op": "setup", "cells": self.setup}, seconds=self.limits.cell_seconds)
-        for cell in reply["cells"]:
-            if cell["error"] is not None:
-                raise GraderFault(
-                    f"a released set-up cell stopped with {cell['error']['type']}: {cell['error']['message']}"
-                )
-        return snapshot
+        errors = [cell["error"] for cell in reply["cells"] if cell["error"] is not None]
+        return snapshot, f"{errors[0]['type']}: {errors[0]['message']}" if errors else ""
 
     def _catch_up(self, snapshot: Snapshot) -> None:
         """Run what a snapshot lacks: each student cell that is known to be harmless, then its reference."""
@@ -210,7 +219,8 @@ class GradingSession:
         """The student's helpers that belong before a cell, and the cell."""
         extras = self.submission.extras
         helpers = [source for name, source in extras if variant == HELPERS_FIRST or name == cell.name]
-        return [*helpers, *self.submission.cells[cell.name]]
+        own = self.submission.cells[cell.name]
+        return [*helpers, *(LAZILY + source if variant == HINTS_UNREAD else source for source in own)]
 
     def _run_request(self, cell: ManifestCell, variant: str) -> dict[str, Any]:
         """Seeded, so that a replay and a regrade draw the same random numbers."""
@@ -275,7 +285,8 @@ class GradingSession:
             raise ProcessTimeout(self.limits.submission_seconds)
         earlier = self._earlier_sources(stage.cell)
         judged_once = bool(stage.cell.forbids) or stage.cell.kind == "quiz"
-        stage.alone = variant == ALONE or (judged_once and self._distrusts(stage.cell))
+        secretive = bool(stage.cell.forbids) and any(map(keeps_company, self.submission.cells[stage.cell.name]))
+        stage.alone = variant == ALONE or secretive or (judged_once and self._distrusts(stage.cell))
         if stage.alone:
             process = self._apart(stage.cell, earlier)
         elif variant != AS_IS or sum(self._healthy.values()) > REPLAY_SECONDS:
@@ -301,6 +312,8 @@ class GradingSession:
         answers = [a for a in answers if isinstance(a, dict)] if isinstance(answers, list) else []
         times = [a.get("seconds") for a in answers]
         stage.replay_seconds = sum(t for t in times if isinstance(t, float) and t > 0)
+        if stage.cell.forbids and self._sandbox is not None and not stage.in_line:  # another knows of no guard
+            stage.left_behind = self._sandbox.sweep()
         helpers = len(sources) - len(self.submission.cells[stage.cell.name])
         room = int(self.limits.output_kb) << 10
         for answer in answers[helpers:]:
@@ -375,7 +388,7 @@ class GradingSession:
             else:
                 self._snapshots.append(Snapshot(stage.process, self._next + 1, self._next, ours=False))
         if self._sandbox is not None and not stage.in_line:  # what it leaves behind acts on none of those that follow
-            stage.left_behind = self._sandbox.sweep()
+            stage.left_behind += self._sandbox.sweep()
         self._pass_entry(stage.quiet or NOTHING)
 
     def variants(self, stage: Stage) -> list[str]:
@@ -389,6 +402,8 @@ class GradingSession:
         names = [RESTORED] if stage.shadowed and not ended else []
         if not ended and {name for name, _ in self.submission.extras} - {stage.cell.name}:
             names.append(HELPERS_FIRST)
+        if " NameError: " in stage.cell_problem and any(map(has_type_hints, self.submission.cells[stage.cell.name])):
+            names.append(HINTS_UNREAD)
         in_company = isinstance(stage.problem, Crashed) and bool(self._earlier_sources(stage.cell))
         if not stage.alone and (in_company or self._distrusts(stage.cell)):
             names.append(ALONE)
@@ -485,5 +500,6 @@ class GradingSession:
         return True
 
     def seed(self, cell: ManifestCell, test: str, purpose: str = "test") -> int:
-        """The seed of one test of this student."""
-        return self.seeds.seed(self.student_name, self.manifest.assignment, cell.name, test, purpose)
+        """The seed of one test of this file: who hands in again, after errors that told the inputs, meets others."""
+        names = (self.student_name, self.manifest.assignment, cell.name, test, purpose)
+        return self.seeds.seed(*names, *filter(None, [self.submission.sha256]))

@@ -7,9 +7,12 @@ after the other, the command line of pytest for the one that `--submission` name
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,12 +24,14 @@ import pytest
 from _pytest.runner import runtestprotocol  # what pytest's own plugins for repeated runs use; there is no public name
 
 from autograder.judge import received
-from autograder.judge.handles import Student
-from autograder.judge.problems import GraderFault, StudentProblem
+from autograder.judge.handles import CALLBACK_SHARE, Student
+from autograder.judge.problems import GraderFault, StudentProblem, TimedOut
 from autograder.judge.session import GradingSession, Stage
+from autograder.picture import checked
 from autograder.record import Status, TestResult
 
 EXERCISE_MARK = "exercise"
+JUDGE_SECONDS = 20.0  # for the test's own work, beyond what the student's code and its callbacks may take
 ENGINE = Path(__file__).resolve().parent.parent
 
 
@@ -138,6 +143,7 @@ def _run_item(item: pytest.Item, neighbour: pytest.Item | None, stage: Stage, se
         return Outcome(result, reports)
     result.status, message, fault = _verdict(phase, problem)
     result.message = received.words(message)
+    result.picture = checked(getattr(problem, "picture", None))
     return Outcome(result, reports, received.words(fault, 500))
 
 
@@ -150,13 +156,42 @@ def _call_directly(item: pytest.Function, stage: Stage, session: GradingSession)
     if "rng" in item.fixturenames:
         arguments["rng"] = _generator(item, stage, session)
     try:
-        with session.student(stage, item.name) as student:
+        with session.student(stage, item.name) as student, patience(stage, session):
             if "student" in item.fixturenames:
                 arguments["student"] = student
             item.obj(**arguments)
     except (Exception, pytest.skip.Exception, pytest.fail.Exception) as problem:
         return "call", problem
     return "call", None
+
+
+@contextlib.contextmanager
+def patience(stage: Stage, session: GradingSession) -> Iterator[None]:
+    """End a test that does not come to an end with what the student's code has returned.
+
+    Works in the main thread, where lanes judge, and between two steps of Python.
+    """
+
+    rang = False
+
+    def ring(*unused: Any) -> None:
+        nonlocal rang
+        rang = True
+        raise TimedOut("What your code returned is more than this test can look at in its time.")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seconds = (1 + CALLBACK_SHARE) * (stage.cell.seconds or session.limits.test_seconds) + JUDGE_SECONDS
+    before = signal.signal(signal.SIGALRM, ring)
+    others = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *others)
+        signal.signal(signal.SIGALRM, before)
+        if rang:  # the worker may wait in the middle of a conversation
+            session.renew(stage, "crashed")
 
 
 def _call_by_pytest(

@@ -13,7 +13,7 @@ from autograder.pages.charts import ring
 from autograder.pages.outputs import SafeOutput, plain_text, safe_outputs
 from autograder.pages.render import inline, moment, points, render
 from autograder.pages.words import ADVICE, STATUSES
-from autograder.policy import Lateness, SlipLedger
+from autograder.policy import SlipLedger, standing
 from autograder.record import ExerciseResult, NotebookResult, Record, TestResult
 from autograder.records import judged, printable, student_folder, tally, waiting_points, write_atomically
 
@@ -48,6 +48,7 @@ class NotebookView:
     result: NotebookResult
     exercises: list[ExerciseView]
     findings: list[str]
+    absent: str = ""  # in place of exercises that nobody could look at
 
 
 def feedback_path(out: Path, student: str, assignment: str) -> Path:
@@ -56,7 +57,11 @@ def feedback_path(out: Path, student: str, assignment: str) -> Path:
 
 
 def write_feedback(
-    out: Path, records: Iterable[Record], curriculum: Curriculum, ledgers: Mapping[str, SlipLedger] | None = None
+    out: Path,
+    records: Iterable[Record],
+    curriculum: Curriculum,
+    ledgers: Mapping[str, SlipLedger] | None = None,
+    term: Iterable[Record] = (),
 ) -> list[Path]:
     """Write one page for each record.
 
@@ -65,30 +70,38 @@ def write_feedback(
         records: of any students and assignments.
         curriculum: the course.
         ledgers: student id to ledger of slip days; without it the pages say nothing about lateness.
+        term: every record of the term, for where a student stands; without them the pages do not say it.
 
     Returns:
         The paths written, in the order of the records.
     """
     written = []
+    term = list(term)
+    totals = {record.assignment: tally(record, True).points for record in term}
+    of_student: dict[str, list[Record]] = {}
+    for record in term:
+        of_student.setdefault(record.student, []).append(record)
     for record in records:
         path = feedback_path(out, record.student, record.assignment)
-        write_atomically(path, feedback_page(record, curriculum, (ledgers or {}).get(record.student)))
+        ledger = (ledgers or {}).get(record.student)
+        stands = standing(curriculum, of_student.get(record.student, ()), ledger, totals) if ledger is not None else ""
+        write_atomically(path, feedback_page(record, curriculum, ledger, stands))
         written.append(path)
     return written
 
 
-def feedback_page(record: Record, curriculum: Curriculum, ledger: SlipLedger | None = None) -> str:
+def feedback_page(record: Record, curriculum: Curriculum, ledger: SlipLedger | None = None, stands: str = "") -> str:
     """The page as one HTML document without scripts and without anything to fetch.
 
     Args:
         record: one graded submission.
         curriculum: the course, for names and times.
         ledger: the student's slip days.
+        stands: where the student stands in the homework.
     """
     assignment = curriculum.assignment(record.assignment)
     lateness = ledger.entries.get(record.assignment) if ledger is not None else None
     notebooks = [_notebook_view(notebook, number) for number, notebook in enumerate(record.notebooks)]
-    views = [view for notebook in notebooks for view in notebook.exercises]
     decided = tally(record)
     return render(
         "feedback.html.j2",
@@ -97,11 +110,12 @@ def feedback_page(record: Record, curriculum: Curriculum, ledger: SlipLedger | N
         record=record,
         student=printable(record.student, 80),
         ring=ring(decided.score, decided.points, f"{points(decided.score)} of {points(decided.points)} points"),
-        headline=_headline(record, views),
+        headline=_headline(record),
         notebooks=notebooks,
         waiting=waiting_points(record),
         steps=_next_steps(notebooks),
-        slip=_slip_line(ledger, lateness, assignment),
+        slip=_slip_line(ledger, assignment),
+        stands=stands,
         too_late=lateness is not None and lateness.status == "too_late",
         received=moment(record.received, curriculum.timezone),
         graded=moment(record.graded_at, curriculum.timezone),
@@ -111,7 +125,11 @@ def feedback_page(record: Record, curriculum: Curriculum, ledger: SlipLedger | N
 def _notebook_view(notebook: NotebookResult, number: int) -> NotebookView:
     exercises = [_exercise_view(e, f"n{number}-e{position}") for position, e in enumerate(notebook.exercises)]
     findings = [finding.message for finding in notebook.findings if finding.for_student]
-    return NotebookView(notebook, exercises, findings)
+    if notebook.status not in ("missing", "unreadable"):
+        return NotebookView(notebook, exercises, findings)
+    why = "was not handed in" if notebook.status == "missing" else "could not be read"
+    absent = f"This notebook {why}, so none of its {len(exercises)} exercises counts: {points(notebook.points)} points."
+    return NotebookView(notebook, [], findings, absent)
 
 
 def _exercise_view(result: ExerciseResult, anchor: str) -> ExerciseView:
@@ -137,9 +155,9 @@ def _exercise_view(result: ExerciseResult, anchor: str) -> ExerciseView:
     )
 
 
-def _headline(record: Record, views: list[ExerciseView]) -> str:
-    graded = [view for view in views if view.result.kind != "answer"]
-    full = sum(view.result.status == "passed" for view in graded)
+def _headline(record: Record) -> str:
+    graded = [exercise for notebook in record.notebooks for exercise in notebook.exercises if exercise.kind != "answer"]
+    full = sum(exercise.status == "passed" for exercise in graded)
     if not any(judged(notebook) for notebook in record.notebooks):
         if any(notebook.status == "unreadable" for notebook in record.notebooks):
             return "The file that you handed in could not be read, so there is nothing to grade yet."
@@ -191,12 +209,10 @@ def _step(view: ExerciseView) -> Markup:
     return Markup("{}: {}{}{}").format(link, rest, lectures, gain)
 
 
-def _slip_line(ledger: SlipLedger | None, lateness: Lateness | None, assignment: Assignment) -> str:
+def _slip_line(ledger: SlipLedger | None, assignment: Assignment) -> str:
     if ledger is None:
         return ""
-    line = f"{ledger}."
-    if lateness is not None and (sentence := lateness.sentence()):
-        line = f"This work: {sentence}. {line}"
+    line = ledger.sentence(assignment.name)
     if not assignment.slip_days_allowed:
         line += " This assignment takes no slip days."
     return line

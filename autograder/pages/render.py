@@ -17,6 +17,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from autograder.pages.pictures import figure
 from autograder.records import printable
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -78,6 +79,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(highlighted=highlighted, inline=inline, paragraphs=paragraphs, points=points)
+    environment.filters["figure"] = figure
     environment.filters.update(printable=printable, printable_text=printable_text)
     environment.globals.update(moment=moment)
     return environment

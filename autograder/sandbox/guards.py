@@ -21,7 +21,9 @@ import torch
 Undo = Callable[[], object]
 
 # Kernels that do the work of a forbidden function, and its equivalents in other libraries.
-_SOFTMAX = ("_softmax", "_log_softmax", "_safe_softmax", "_sparse_softmax", "_sparse_log_softmax")
+_SOFTMAX = (
+    "_softmax", "_log_softmax", "_safe_softmax", "_sparse_softmax", "_sparse_log_softmax", "_masked_softmax",
+)  # fmt: skip
 _ATTENTION = ("_scaled_dot_product_flash_attention_for_cpu",)
 _KERNELS = {
     "softmax": (*_SOFTMAX, *_ATTENTION),

@@ -29,6 +29,7 @@ MAX_HEADER = 8 << 20
 MAX_FRAME = 512 << 20
 MAX_BUFFERS = 100_000
 MAX_DEPTH = 40
+MAX_KEYS = 100_000  # of a dictionary or a set
 MAX_DIGITS = 3_000  # of a whole number, in hexadecimal; Python prints this many
 AT_ONCE = 1 << 16  # bytes that are sent or received in one system call
 PATIENCE = 0.25  # seconds that one system call waits for data
@@ -174,6 +175,8 @@ def _encode(value: Any, reduce: Reduce, buffers: list[bytes], depth: int) -> Any
         return {"k": "generator", "b": _buffer(buffers, state)}
     if isinstance(value, torch.Tensor):
         return _encode_tensor(value.as_subclass(torch.Tensor), reduce, buffers)
+    if isinstance(value, np.ndarray) and value.dtype.name in NUMPY_DTYPES:  # a matrix, a masked array
+        return _encode(np.array(value, subok=False), reduce, buffers, depth)
     for base in (list, tuple, dict):  # a named tuple, an ordered dictionary: what it holds is what counts
         if isinstance(value, base):
             return _encode(base(value), reduce, buffers, depth)
@@ -229,6 +232,13 @@ def _shape(node: dict[str, Any], item_size: int, data: bytes) -> list[int]:
     return shape
 
 
+def _keys(items: list[Any]) -> list[Any]:
+    """The keys of a dictionary or a set, if they may become one: with chosen hashes, a table takes hours to fill."""
+    if len(items) > MAX_KEYS or len(set(map(hash, items))) < len(items) // 2:
+        raise WireError("a dictionary or a set has too many keys, or keys that are made to collide")
+    return items
+
+
 def _decode(node: Any, buffers: list[bytes], revive: Revive, depth: int) -> Any:
     if node is None or isinstance(node, bool | int | float | str):
         return node
@@ -255,10 +265,8 @@ def _decode(node: Any, buffers: list[bytes], revive: Revive, depth: int) -> Any:
         items = [_decode(item, buffers, revive, depth + 1) for item in node["v"]]
         return items if kind == "list" else tuple(items)
     if kind == "dict":
-        return {
-            _decode(key, buffers, revive, depth + 1): _decode(item, buffers, revive, depth + 1)
-            for key, item in node["v"]
-        }
+        keys = _keys([_decode(key, buffers, revive, depth + 1) for key, _ in node["v"]])
+        return dict(zip(keys, [_decode(item, buffers, revive, depth + 1) for _, item in node["v"]], strict=True))
     if kind == "int":
         if len(node["v"]) > MAX_DIGITS:
             raise WireError("an integer has too many digits")
@@ -271,7 +279,7 @@ def _decode(node: Any, buffers: list[bytes], revive: Revive, depth: int) -> Any:
     if kind == "complex":
         return complex(float(node["v"][0]), float(node["v"][1]))
     if kind == "set":
-        return {_decode(item, buffers, revive, depth + 1) for item in node["v"]}
+        return set(_keys([_decode(item, buffers, revive, depth + 1) for item in node["v"]]))
     if kind == "bytes":
         return buffers[node["b"]]
     if kind == "slice":

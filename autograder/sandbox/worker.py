@@ -30,7 +30,8 @@ from autograder.sandbox import guards, wire
 TEXT_LIMIT = 4_000  # characters of an error message
 SMALL_VALUE = 50_000  # characters and bytes of a global that is sent before it is asked for
 ITEMS_LIMIT = 100_000  # items that an iterator may hand to the judge
-_autograd_grad = torch.autograd.grad
+_autograd_grad = torch.autograd.grad  # as they are before student code can replace them
+_seeders: tuple[Callable[..., Any], ...] = (random.seed, np.random.seed, torch.default_generator.manual_seed)
 
 
 def _lend(*args: Any) -> Any:
@@ -391,9 +392,8 @@ def _refuse(value: Any) -> dict[str, Any]:
 
 
 def _seed(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - what student code may use
-    torch.default_generator.manual_seed(seed)
+    for seeder, number in zip(_seeders, (seed, seed % 2**32, seed), strict=True):
+        seeder(number)
 
 
 def _kind_of(error: BaseException, message: str) -> str:

@@ -446,12 +446,12 @@ def random_search(loss, sampler, trials):
 
 # ---- softmax
 
-# %% wrong="softmax" name="no_max_subtraction" rejected_by="test_softmax_survives_large_logits" says="overflow"
+# %% wrong="softmax" name="no_max_subtraction" rejected_by="test_softmax_survives_large_logits test_each_row_has_its_own_maximum" says="overflow" tells="a row's own maximum is not subtracted before `exp`"
 def softmax(logits, dim=-1):
     e = torch.exp(logits)
     return e / e.sum(dim=dim, keepdim=True)
 
-# %% wrong="softmax" name="one_maximum_for_all" rejected_by="test_each_row_has_its_own_maximum" says="nan"
+# %% wrong="softmax" name="one_maximum_for_all" rejected_by="test_softmax_survives_large_logits test_each_row_has_its_own_maximum" says="nan" tells="a row's own maximum is not subtracted before `exp`"
 def softmax(logits, dim=-1):
     e = torch.exp(logits - logits.max())
     return e / e.sum(dim=dim, keepdim=True)
@@ -478,22 +478,22 @@ def softmax(logits, dim=-1):
         logits = e / e.sum(dim=dim, keepdim=True)
     return logits
 
-# %% wrong="softmax" name="ignores_dim" rejected_by="test_softmax_along_any_axis" says="axis"
+# %% wrong="softmax" name="ignores_dim" rejected_by="test_softmax_along_any_axis" says="axis" tells="the maximum or the sum runs along the last axis, whatever `dim` says"
 def softmax(logits, dim=-1):
     e = torch.exp(logits - logits.amax(dim=-1, keepdim=True))
     return e / e.sum(dim=-1, keepdim=True)
 
-# %% wrong="softmax" name="dim_for_the_sum_only" rejected_by="test_softmax_along_any_axis"
+# %% wrong="softmax" name="dim_for_the_sum_only" rejected_by="test_softmax_along_any_axis" tells="the maximum or the sum runs along the last axis, whatever `dim` says"
 def softmax(logits, dim=-1):
     e = torch.exp(logits - logits.max(-1, keepdim=True).values)
     return e / e.sum(dim=dim, keepdim=True)
 
-# %% wrong="softmax" name="clipped_exponent" rejected_by="test_softmax_survives_large_logits"
+# %% wrong="softmax" name="clipped_exponent" rejected_by="test_softmax_survives_large_logits test_each_row_has_its_own_maximum" tells="a row's own maximum is not subtracted before `exp`"
 def softmax(logits, dim=-1):
     e = torch.exp(logits.clamp(-50, 50))
     return e / e.sum(dim=dim, keepdim=True)
 
-# %% wrong="softmax" name="epsilon_in_the_denominator" rejected_by="test_softmax_keeps_precision_and_arguments" says="denominator"
+# %% wrong="softmax" name="epsilon_in_the_denominator" rejected_by="test_softmax_keeps_precision_and_arguments" says="second call" tells="a small number is added to the denominator"
 def softmax(logits, dim=-1):
     e = torch.exp(logits - logits.amax(dim=dim, keepdim=True))
     return e / (e.sum(dim=dim, keepdim=True) + 1e-6)
@@ -512,7 +512,7 @@ def softmax(logits, dim=-1):
     e = logits.exp()
     return e / e.sum(dim=dim, keepdim=True)
 
-# %% wrong="softmax" name="denominator_detached" rejected_by="test_gradient_of_softmax" says="gradient"
+# %% wrong="softmax" name="denominator_detached" rejected_by="test_gradient_of_softmax" says="gradient with respect to the logits is wrong" tells="a part of the computation is detached from the graph"
 def softmax(logits, dim=-1):
     e = torch.exp(logits - logits.amax(dim=dim, keepdim=True).detach())
     return e / e.sum(dim=dim, keepdim=True).detach()
@@ -608,7 +608,7 @@ def log_softmax(logits, dim=-1):
 def log_softmax(logits, dim=-1):
     return softmax(logits, dim).log()
 
-# %% wrong="log_softmax" name="epsilon_inside" rejected_by="test_no_logarithm_of_zero" says="small number"
+# %% wrong="log_softmax" name="epsilon_inside" rejected_by="test_no_logarithm_of_zero test_gradient_of_log_softmax test_log_softmax_keeps_precision_and_arguments test_log_softmax_survives_large_logits" says="small number" tells="a small number is added inside the logarithm"
 def log_softmax(logits, dim=-1):
     e = torch.exp(logits - logits.amax(dim=dim, keepdim=True))
     return torch.log(e / e.sum(dim=dim, keepdim=True) + 1e-12)
@@ -627,7 +627,7 @@ def log_softmax(logits, dim=-1):
     largest = logits.amax(dim=dim, keepdim=True)
     return logits - (logits - largest).exp().sum(dim=dim, keepdim=True).log()
 
-# %% wrong="log_softmax" name="ignores_dim" rejected_by="test_log_softmax_along_any_axis" says="axis"
+# %% wrong="log_softmax" name="ignores_dim" rejected_by="test_log_softmax_along_any_axis" says="axis" tells="the maximum or the sum runs along the last axis, whatever `dim` says"
 def log_softmax(logits, dim=-1):
     z = logits - logits.amax(dim=-1, keepdim=True)
     return z - z.exp().sum(dim=-1, keepdim=True).log()
@@ -660,7 +660,7 @@ def log_softmax(logits, dim=-1):
     logits -= logits.detach().amax(dim=dim, keepdim=True)
     return logits - logits.exp().sum(dim=dim, keepdim=True).log()
 
-# %% wrong="log_softmax" name="detached_normaliser" rejected_by="test_gradient_of_log_softmax" says="gradient"
+# %% wrong="log_softmax" name="detached_normaliser" rejected_by="test_gradient_of_log_softmax" says="gradient with respect to the logits is wrong" tells="a part of the computation is detached from the graph"
 def log_softmax(logits, dim=-1):
     z = logits - logits.detach().amax(dim=dim, keepdim=True)
     return z - z.detach().exp().sum(dim=dim, keepdim=True).log()
@@ -709,7 +709,7 @@ def log_softmax(logits, dim=-1):
 
 # ---- sigmoid
 
-# %% wrong="sigmoid" name="textbook_formula" rejected_by="test_gradient_of_sigmoid" says="nan"
+# %% wrong="sigmoid" name="textbook_formula" rejected_by="test_gradient_of_sigmoid" says="the gradient is nan in" tells="`exp` overflows on the way: the value survives that, its gradient does not"
 def sigmoid(z):
     return 1 / (1 + torch.exp(-z))
 
@@ -723,15 +723,15 @@ def sigmoid(z):
     e = torch.exp(-z.abs())
     return torch.where(z >= 0, e, torch.ones_like(e)) / (1 + e)
 
-# %% wrong="sigmoid" name="where_on_both_branches" rejected_by="test_gradient_of_sigmoid" says="torch.where"
+# %% wrong="sigmoid" name="where_on_both_branches" rejected_by="test_gradient_of_sigmoid" says="the gradient is nan in" tells="`exp` overflows on the way: the value survives that, its gradient does not"
 def sigmoid(z):
     return torch.where(z >= 0, 1 / (1 + torch.exp(-z)), torch.exp(z) / (1 + torch.exp(z)))
 
-# %% wrong="sigmoid" name="clipped" rejected_by="test_sigmoid_far_in_the_tail"
+# %% wrong="sigmoid" name="clipped" rejected_by="test_sigmoid_far_in_the_tail" tells="the argument is clipped before the exponential"
 def sigmoid(z):
     return 1 / (1 + torch.exp(-z.clamp(-30, 30)))
 
-# %% wrong="sigmoid" name="one_minus_in_the_tail" rejected_by="test_sigmoid_far_in_the_tail" says="lost in rounding"
+# %% wrong="sigmoid" name="one_minus_in_the_tail" rejected_by="test_sigmoid_far_in_the_tail test_gradient_of_sigmoid" says="lost in rounding" tells="1 minus a number close to 1 is computed, which keeps none of its digits"
 def sigmoid(z):
     positive = 1 / (1 + torch.exp(-z.abs()))
     return torch.where(z >= 0, positive, 1 - positive)
