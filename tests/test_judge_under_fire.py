@@ -19,7 +19,7 @@ from threats.case import SOFTMAX
 
 from autograder.grading import Examiner
 from autograder.judge import suite
-from autograder.judge.handles import Handle, Student
+from autograder.judge.handles import Globals, Handle, Student
 from autograder.judge.problems import StudentProblem, TimedOut
 from autograder.sandbox import wire
 
@@ -75,14 +75,14 @@ USES: list[Any] = [
     lambda student, thing: student.remote(helper),
     lambda student, thing: student.seed(3),
     lambda student, thing: student.raises(ValueError, thing, 1),
-    lambda student, thing: student.prepare(1, ["torch.softmax"], ["f"]),
 ]
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(replies, max_size=3), st.sampled_from(USES))
-def test_any_answer_of_a_worker_is_a_problem_of_the_students_code(answers: list[Any], use: Any) -> None:
-    student = Student(Liar(answers), 5.0)  # type: ignore[arg-type]
+@given(st.lists(replies, max_size=3), st.sampled_from(USES), nonsense)
+def test_any_answer_of_a_worker_is_a_problem_of_the_students_code(answers: list[Any], use: Any, known: Any) -> None:
+    said = Globals({"f": known} if isinstance(known, dict | list | int) else {}, [b"x"])
+    student = Student(Liar(answers), 5.0, {"seed": 1, "forbids": []}, said)  # type: ignore[arg-type]
     with contextlib.suppress(StudentProblem):
         use(student, Handle(student, HANDLE))
 

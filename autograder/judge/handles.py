@@ -331,10 +331,6 @@ class Student:
     def _namespace_handle(self) -> int:
         return _of_type(Handle, self.builtin("getattr", _Node({"k": "namespace"}), "run"))._node["id"]
 
-    def _handle(self, node: Any) -> Handle:
-        """A handle where no plain data may be."""
-        return _of_type(Handle, self._decode(node, []))
-
     def _problem(self, error: Any) -> Exception:
         """Words for the student about an exception in their code."""
         if not isinstance(error, dict):
