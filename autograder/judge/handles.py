@@ -26,6 +26,7 @@ from autograder.judge.problems import (
     TimedOut,
     Undefined,
 )
+from autograder.judge.quiet import NOTHING, quiet_names
 from autograder.judge.sealed import sealed
 from autograder.sandbox import wire
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout
@@ -180,9 +181,11 @@ class Student:
 
     def run(self, code: str) -> None:
         """Run the test's own helper code in the worker's namespace."""
-        self.leave_traces({"k": "namespace"})
-        helper = sealed(textwrap.dedent(code), "<test helper>")
-        self.call({"k": "handle", "id": self._namespace_handle()}, (helper,), {})
+        code = textwrap.dedent(code)
+        if not _leaves_only_names(code):
+            self.leave_traces({"k": "namespace"})
+        helper = sealed(code, "<test helper>")
+        self.call({"k": "helper"}, (helper,), {})
 
     def remote(self, function: Callable[..., Any]) -> Handle:
         """Send the source of a top-level function of the test to the worker and return a handle to it there."""
@@ -328,9 +331,6 @@ class Student:
             return {"k": "callback", "id": len(self._callbacks) - 1}
         raise GraderFault(f"a hidden test passes a {type(value).__name__}, which cannot be sent to the worker")
 
-    def _namespace_handle(self) -> int:
-        return _of_type(Handle, self.builtin("getattr", _Node({"k": "namespace"}), "run"))._node["id"]
-
     def _problem(self, error: Any) -> Exception:
         """Words for the student about an exception in their code."""
         if not isinstance(error, dict):
@@ -360,6 +360,12 @@ class Student:
         name, bases = name[:80], tuple(received.names(error.get("bases")))
         message = f"Your code stopped with {name}: {text}".rstrip(": ") + where
         return Raised(message, kind=name, bases=bases, text=text)
+
+
+@functools.lru_cache(maxsize=256)
+def _leaves_only_names(code: str) -> bool:
+    """Whether all that a helper leaves are the names that it defines, which the worker takes away after the test."""
+    return quiet_names(code, NOTHING) is not None
 
 
 _source_of = functools.lru_cache(maxsize=256)(inspect.getsource)

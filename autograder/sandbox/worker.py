@@ -18,7 +18,6 @@ import random
 import socket
 import sys
 import time
-import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,6 +31,7 @@ SMALL_VALUE = 50_000  # characters and bytes of a global that is sent before it 
 ITEMS_LIMIT = 100_000  # items that an iterator may hand to the judge
 _autograd_grad = torch.autograd.grad  # as they are before student code can replace them
 _seeders: tuple[Callable[..., Any], ...] = (random.seed, np.random.seed, torch.default_generator.manual_seed)
+_ABSENT: Any = object()
 
 
 def _lend(*args: Any) -> Any:
@@ -120,6 +120,7 @@ class Worker:
         self.reference: dict[str, Any] = {}
         self.setup_names: dict[str, Any] = {}
         self.guards: list[guards.Undo] = []  # how to open what is shut until the next cell
+        self.covered: dict[str, Any] = {}  # what a test's helpers have taken the place of
 
     @property
     def namespace(self) -> dict[str, Any]:
@@ -186,11 +187,17 @@ class Worker:
 
         The answer has what became of the names that the judge is going to ask for.
         """
-        guards.reopen(self.guards)
+        self._end_tests()
         _seed(int(header["seed"]))
         cells = [self._run_cell(source) for source in header["sources"]]
         values, out = self._values(header.get("names", ()))
         return {"cells": cells, "shadowed": self._shadowed(), "values": values}, out
+
+    def _end_tests(self) -> None:
+        """The tests of an exercise are over: nothing of theirs is met by what comes next."""
+        self.handles.clear()
+        self._take_away_helpers()
+        guards.reopen(self.guards)
 
     def _values(self, names: list[str]) -> tuple[dict[str, Any], list[bytes]]:
         """Globals: small plain data as it is, and for functions and other objects a node that stands for the name.
@@ -234,7 +241,7 @@ class Worker:
 
     def on_overlay(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Put the reference in the place of the student's answer to exercises that have been judged."""
-        guards.reopen(self.guards)
+        self._end_tests()
         failed = []
         for cell, code in zip(header["cells"], buffers, strict=True):
             try:
@@ -306,6 +313,7 @@ class Worker:
         test = header.get("test")
         if test is not None:
             self.handles.clear()
+            self._take_away_helpers()
             _seed(int(test["seed"]))
             if test["forbids"] and not self.guards:
                 self.guards = guards.shut(test["forbids"], self.namespace)
@@ -333,14 +341,27 @@ class Worker:
             return self.namespace[node["name"]]
         if kind == "builtin":
             return BUILTINS[node["name"]]
-        if kind == "namespace":
-            return types.SimpleNamespace(**{"run": self._run_helper, "names": lambda: sorted(self.namespace)})
+        if kind == "helper":
+            return self._run_helper
         if kind == "callback":
             return self._callback(node["id"])
         raise wire.WireError("unknown kind of value")
 
     def _run_helper(self, code: bytes) -> None:
+        """Run code of a test; the names that it defines are there until the next test, or cell."""
+        before = dict(self.namespace)
         exec(marshal.loads(code), self.namespace)
+        for name, value in self.namespace.items():
+            if before.get(name, _ABSENT) is not value:
+                self.covered.setdefault(name, before.get(name, _ABSENT))
+
+    def _take_away_helpers(self) -> None:
+        for name, value in self.covered.items():
+            if value is _ABSENT:
+                self.namespace.pop(name, None)
+            else:
+                self.namespace[name] = value
+        self.covered.clear()
 
     def _callback(self, number: int) -> Callable[..., Any]:
         def call_the_test(*args: Any, **kwargs: Any) -> Any:
