@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 
-from autograder.cell_source import magics_inside, parse_cell, with_measured_code
+from autograder.cell_source import every_node, magics_inside, parse_cell, with_measured_code
 
 DISGUISES = {
     "eval", "exec", "compile", "__import__", "importlib", "ctypes", "gc", "inspect", "globals", "vars", "builtins",
@@ -66,14 +66,14 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
     finals = {name.rpartition(".")[2] for name in forbids}
     methods = {  # of the student's own classes: `model.softmax(x)` may be one of these
         item.name
-        for node in ast.walk(tree)
+        for node in every_node(tree)
         if isinstance(node, ast.ClassDef)
         for item in node.body
         if isinstance(item, ast.FunctionDef)
     }
     found = [f"{magic[:40]} inside a function" for magic in magics_inside(source) if "%timeit" not in magic[:8]]
     imported: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in every_node(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 imported[alias.asname or alias.name] = f"{node.module}.{alias.name}"
@@ -94,7 +94,7 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
                 shut = alias.name.startswith(_MODULES_THAT_REPEAT) or parts & (DISGUISES | {"autograder"})
                 if shut or _private(alias.name) or "multiprocessing" in parts:
                     found.append(f"import {alias.name}")
-    for node in ast.walk(tree):
+    for node in every_node(tree):
         if isinstance(node, ast.Attribute):
             dotted = _dotted(node)
             root = dotted.split(".")[0] if dotted else ""
@@ -168,7 +168,7 @@ def _signals(source: str) -> tuple[bool, frozenset[str]]:
     names: set[str] = set()
     modules = set(_LEADING_MODULES)
     tampers = False
-    for node in ast.walk(tree):
+    for node in every_node(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             modules |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
             named = {alias.name for alias in node.names} | {getattr(node, "module", None) or ""}
@@ -176,7 +176,7 @@ def _signals(source: str) -> tuple[bool, frozenset[str]]:
             names |= parts
             tampers |= bool(parts & (DISGUISES | {"autograder"}))
             tampers |= any(name.startswith(_MODULES_THAT_REPEAT) for name in named)
-    for node in ast.walk(tree):
+    for node in every_node(tree):
         if isinstance(node, ast.Attribute):
             names.add(node.attr)
             root = _dotted(node).split(".")[0]

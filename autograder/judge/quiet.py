@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass, field
 from types import ModuleType
 
-from autograder.cell_source import parse_python
+from autograder.cell_source import children, parse_python
 from autograder.judge.forbidden import CALLS_FOR_EVERYBODY, DISGUISES, INNER_ATTRIBUTES, ORDINARY_WORDS
 
 # Modules whose functions depend on their arguments and on the generators of random numbers, which are seeded for every
@@ -266,7 +266,7 @@ class _Cell:
             return
         elif isinstance(node, _NEVER):
             raise _Noisy
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             self._statement(child)
 
     def _function(self, node: ast.FunctionDef | ast.Lambda) -> None:
