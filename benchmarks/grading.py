@@ -118,6 +118,8 @@ def compare(place: Path, settings: Settings) -> dict[str, object]:
     """Time the three graders on one class, and take the CPU time of ours apart."""
     submitted = place / "submitted"
     honest_class(submitted, settings.submissions, settings.seed)
+    if settings.otter:
+        install_otter()
     with cpu_account() as group:
         cpu = Account(group)
         ours = [grade_class(submitted, place / f"graded{n}", settings) for n in range(settings.repeats)]
