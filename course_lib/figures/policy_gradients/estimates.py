@@ -49,7 +49,8 @@ def sampling_cloud(theta: float = 0.5, reward: str = "a step at 1", samples: int
     left.plot(axis, np.minimum(f(axis), 12), color=GREY, label="f(x)")
     left.fill_between(axis, 4 * density, color=BLUE, alpha=SHADE, label="density (× 4)")
     for side, colour, name in ((pulls > 0, GREEN, "pulls to the right"), (pulls <= 0, ORANGE, "pulls to the left")):
-        left.scatter(x[side], np.zeros(side.sum()), s=8 + 12 * np.abs(pulls[side]), color=colour, alpha=0.6, label=name)
+        left.scatter(x[side], np.zeros(side.sum()), s=8 + 12 * np.abs(pulls[side]), color=colour, alpha=0.6)
+        left.plot([], [], "o", color=colour, alpha=0.6, label=name)
     left.axvline(theta, color=MARK, linewidth=1)
     left.set(title=f"{samples} samples around θ = {theta:.1f}", xlabel="x", ylabel="f(x)", xlim=(-6, 6), ylim=(-0.8, 9))
     left.legend(loc="upper left", fontsize=8)
@@ -202,8 +203,8 @@ def baseline_variance(baseline: float = 0.0, tilt: float = 1.0, offset: float = 
 @lru_cache(maxsize=8)
 def _walk_variances(horizon: int) -> dict[str, float]:
     """Variance of the one-trajectory gradient on the chain, summed over parameters, for three kinds of weights."""
-    world = chain(5)
-    theta = torch.zeros(5, 2, dtype=torch.float64)
+    world = chain(3)
+    theta = torch.zeros(3, 2, dtype=torch.float64)
     every = enumerate_trajectories(world, theta.softmax(1).numpy(), horizon, last_state=False)
     scores = softmax_scores(theta, every.observations, every.actions).numpy()  # (T, M, K)
     rewards, p = every.rewards.numpy(), every.probability.numpy()
@@ -225,7 +226,7 @@ def _walk_variances(horizon: int) -> dict[str, float]:
 @interactive(batch=Slider(1, 1000, label="trajectories in a batch", log=True), horizon=Slider(2, 7, label="steps T"))
 @drawn
 def variance_by_batch(batch: int = 20, horizon: int = 6) -> Figure:
-    """Variance of the gradient against the size of the batch, computed by enumeration on a chain of five states.
+    """Variance of the gradient against the size of the batch, computed by enumeration on a chain of three states.
 
     Args:
         batch: N.

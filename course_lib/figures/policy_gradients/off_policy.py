@@ -143,7 +143,7 @@ def surrogate_bias(step: float = 0.5) -> Figure:
     axes.set(
         title=title, xlabel="KL divergence of the policies (nats)", ylabel="error of the gradient (%)", ylim=(0, 200)
     )
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="center right", fontsize=8)
     return figure
 
 
