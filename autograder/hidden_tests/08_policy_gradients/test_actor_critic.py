@@ -63,8 +63,7 @@ def test_infinitely_many_steps(student, rng):
 
 @exercise("exact_q_v_a", weight=2)
 def test_a_horizon_counts_so_many_rewards(student, rng):
-    """With horizon H exactly H rewards count, that of the first action included: one reward for H = 1, where Q = r.
-    """
+    """With horizon H exactly H rewards count, that of the first action included: one reward for H = 1, where Q = r."""
     transitions, rewards, policy = world(rng, 3, 2)
     p, pi, r = transitions.numpy(), policy.numpy(), rewards.numpy()
     gamma = float(rng.uniform(0.5, 0.9))
