@@ -40,12 +40,12 @@ class ActorCriticSettings:
     """
 
     environment: str = "CartPole-v1"
-    actors: int = 8
-    steps: int = 16
+    actors: int = 24
+    steps: int = 8
     total_steps: int = 100_000
     actor_rate: float = 3e-3
-    critic_rate: float = 3e-3
-    critic_steps: int = 10
+    critic_rate: float = 6e-3
+    critic_steps: int = 4
     gamma: float = 0.99
     lam: float = 0.95
     largest_norm: float = 0.5

@@ -1109,7 +1109,8 @@ def test_balances_the_pole(student, rng):
     # actions of an untrained network last 22.
     task = Task("CartPole-v1", rng)
     lent = task.lend(student, 8, budget=40_000)
-    settings, seed = {"total_steps": 30_000}, int(rng.integers(2**31))
+    settings = {"steps": 16, "total_steps": 30_000, "actor_rate": 3e-3, "critic_rate": 3e-3, "critic_steps": 10}
+    seed = int(rng.integers(2**31))
     train = student.remote(train_in_worker)
     actor, *_ = train(student.batch_actor_critic, lent.env, settings, seed, 0, 250.0)
     lent.assert_used(2_000)
