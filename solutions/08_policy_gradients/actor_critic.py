@@ -638,7 +638,7 @@ for name, parts in {
 # one for the actor.
 #
 # **What to expect:** over ten seeds the mean return of 100 evaluation episodes reached 450 after 5,100 to 55,100 environment
-# steps, 13,800 in the median, in 0.3 to 4 seconds of computing. REINFORCE with its baseline took 14,700 to 122,000 steps,
+# steps, 13,800 in the median, in 0.2 to 4 seconds of computing. REINFORCE with its baseline took 14,700 to 122,000 steps,
 # 28,200 in the median. (Each of its steps is cheaper: 32 environments at once, and one update for whole episodes.) A run
 # that needs all 100,000 steps means that something is wrong: do the checks of `gae` pass? Is the critic's loss falling?
 
