@@ -221,11 +221,11 @@ def _softmax_examiner(folder: Path, work: Any) -> Any:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_both_ways_say_the_same_of_the_demo_class(tmp_path: Path, carefully: Any) -> None:
-    """Times stand in messages about loops, so what the two say of those is compared without numbers."""
+    """Whatever they handed in: right, wrong, hostile, or damaged."""
     play_class(tmp_path / "submitted")
     (tmp_path / "prepared").mkdir()
-    paths = sorted((tmp_path / "submitted").glob("*/*/softmax_regression.ipynb"))
-    assert len(paths) > 20
+    paths = sorted((tmp_path / "submitted").glob("*/*/*.ipynb"))
+    assert len(paths) > 15
 
     def work(examiner: Examiner) -> None:
         notebook = next(n for n in load_curriculum().notebooks() if n.name == "softmax_regression")
