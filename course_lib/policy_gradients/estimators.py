@@ -17,10 +17,13 @@ def score_function_gradient(
     theta: torch.Tensor,
     samples: torch.Tensor,
 ) -> torch.Tensor:
-    """Estimate the gradient of E[f(x)], x ~ p_theta, from samples: (1/N) sum_i f(x_i) grad log p_theta(x_i).
+    """Estimate the gradient of E[f(x)], x ~ p_theta, in theta from samples x_i.
+
+    (1/N) sum_i f(x_i) grad_theta log p_theta(x_i)
 
     Only log p is differentiated, and only with respect to theta. The samples are data: if they
-    happen to have been computed from theta, that must not matter. f need not be differentiable.
+    happen to have been computed from theta, that must not matter. f need not be
+    differentiable.
 
     Args:
         f: maps samples (N, ...) to numbers (N,).
@@ -29,8 +32,8 @@ def score_function_gradient(
         samples: drawn from p_theta, shape (N, ...).
 
     Returns:
-        The estimate, of the shape of theta, without a graph. The caller's tensors keep their values
-        and get no `.grad`.
+        The estimate, of the shape of theta, without a graph. The caller's tensors keep their
+        values and get no `.grad`.
 
     >>> log_normal = lambda x, mean: -0.5 * (x - mean) ** 2
     >>> samples = torch.tensor([0.0, 2.0, 4.0])
@@ -47,13 +50,13 @@ def score_function_gradient(
 
 
 def reinforce_gradient(scores: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
-    """Estimate the policy gradient from whole trajectories: each is weighted with its total reward.
+    """Estimate the policy gradient from whole trajectories, each weighted with its return.
 
     (1/N) sum_i (sum_t scores[t, i]) (sum_t rewards[t, i])
 
     It points uphill: theta is moved by + learning rate times this. Neither the weights nor the
-    result are divided by the length T. The formula is the same when the policy sees observations
-    instead of states.
+    result are divided by the length T. The formula is the same when the policy sees
+    observations instead of states.
 
     Args:
         scores: grad log pi(a_t | o_t), shape (T, N, K).
@@ -108,13 +111,13 @@ def reward_to_go(rewards: torch.Tensor, ends: torch.Tensor | None = None, discou
 
     The reward of time t itself is included in full; a reward k steps later counts discount^k.
     Where an episode ends, the sum ends too: nothing of the next episode in the same column
-    belongs to it.
+    belongs to it, inf and NaN included.
 
     Args:
         rewards: shape (T, N), one column for each environment.
-        ends: after which steps an episode ended, bool, shape (T, N); None where no episode ends
-            before the last row.
-        discount: gamma, 0 to 1.
+        ends: after which steps an episode ended, bool, shape (T, N); None where no episode
+            ends before the last row.
+        discount: gamma, from 0 to 1, both included. T may be in the thousands.
 
     Returns:
         Shape (T, N). The rewards of the caller are not changed.
@@ -139,8 +142,8 @@ def reward_to_go(rewards: torch.Tensor, ends: torch.Tensor | None = None, discou
 def leave_one_out(values: torch.Tensor) -> torch.Tensor:
     """Give each trajectory the mean of the OTHER trajectories as its baseline.
 
-    A baseline must not depend on the trajectory from whose weight it is subtracted. The mean over
-    all N does, and shrinks the gradient by (N - 1) / N; the mean over the others does not.
+    A baseline must not depend on the trajectory from whose weight it is subtracted. The mean
+    over all N does, and shrinks the gradient by (N - 1) / N; the mean over the others does not.
 
     Args:
         values: returns, shape (N,), or rewards to go, shape (T, N): the last axis counts
@@ -164,7 +167,7 @@ def leave_one_out(values: torch.Tensor) -> torch.Tensor:
 
 
 def optimal_baseline(scores: torch.Tensor, returns: torch.Tensor) -> torch.Tensor:
-    """Compute the constant that makes the variance of the estimate smallest, one for each parameter.
+    """Compute the constant with the smallest variance of the estimate, for each parameter.
 
     With g = sum_t scores[t], the score of a whole trajectory, and means over trajectories,
 
@@ -183,7 +186,7 @@ def optimal_baseline(scores: torch.Tensor, returns: torch.Tensor) -> torch.Tenso
     >>> optimal_baseline(scores, torch.tensor([5.0, 10.0]))
     tensor([9., 0.])
 
-    Source: lecture 15, "average reward is not the best baseline" (Peters and Schaal, 2008). L15.09.
+    Source: lecture 15, the best baseline (Peters and Schaal, 2008). L15.09.
     """
     squares = scores.sum(0) ** 2  # (N, K)
     total = squares.sum(0)

@@ -8,10 +8,13 @@ import torch
 def importance_estimate(
     values: torch.Tensor, log_p: torch.Tensor, log_q: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Estimate E_p[f] from samples of q: (1/N) sum_i w_i f(x_i), w_i = p(x_i) / q(x_i); and say what it is worth.
+    """Estimate E_p[f] from samples of q, and say what the estimate is worth.
 
-    The weights are not divided by their sum: that would be biased. The effective sample size is
-    (sum_i w_i)^2 / sum_i w_i^2, between 1 and N: N for equal weights, 1 when one outweighs all.
+    (1/N) sum_i w_i f(x_i),  w_i = p(x_i) / q(x_i)
+
+    The weights are not divided by their sum: that would be biased. The effective sample size
+    is (sum_i w_i)^2 / sum_i w_i^2, between 1 and N: N for equal weights, 1 when one outweighs
+    all.
 
     Args:
         values: f(x_i), shape (N,).
@@ -42,12 +45,12 @@ def importance_estimate(
 def off_policy_gradient(
     scores: torch.Tensor, rewards: torch.Tensor, log_p: torch.Tensor, log_q: torch.Tensor
 ) -> torch.Tensor:
-    """Estimate the gradient at a NEW policy from trajectories of an old one, with one weight a trajectory.
+    """Estimate the gradient at a NEW policy from trajectories of an old one, each weighted.
 
     (1/N) sum_i (prod_t p_ti / q_ti) (sum_t scores[t, i]) (sum_t rewards[t, i])
 
-    p and q are the probabilities of the ACTIONS; those of first states and transitions cancel. A
-    product of thousands of small probabilities is computed as a sum of logarithms.
+    p and q are the probabilities of the ACTIONS; those of first states and transitions cancel.
+    A product of thousands of small probabilities is computed as a sum of logarithms.
 
     Args:
         scores: of the new policy, grad log p(a_t | s_t), shape (T, N, K).
@@ -59,7 +62,8 @@ def off_policy_gradient(
         Shape (K,).
 
     >>> scores, rewards = torch.ones(2, 1, 1), torch.tensor([[1.0], [2.0]])
-    >>> off_policy_gradient(scores, rewards, torch.tensor([[0.5], [0.5]]).log(), torch.tensor([[0.25], [0.5]]).log())
+    >>> p, q = torch.tensor([[0.5], [0.5]]), torch.tensor([[0.25], [0.5]])
+    >>> off_policy_gradient(scores, rewards, p.log(), q.log())
     tensor([12.])
 
     Source: lecture 15, the off-policy policy gradient. L15.12.
@@ -75,7 +79,7 @@ def per_step_gradient(
     log_q: torch.Tensor,
     future: bool = True,
 ) -> torch.Tensor:
-    """Estimate the off-policy gradient with causality: a reward is weighted by the actions up to it, no later ones.
+    """Estimate the off-policy gradient with causality: later actions do not weigh a reward.
 
     (1/N) sum_i sum_t scores[t, i] sum_{t' >= t} rewards[t', i] prod_{t'' <= t'} p_t''i / q_t''i
 
@@ -94,9 +98,10 @@ def per_step_gradient(
 
     >>> scores, rewards = torch.ones(2, 1, 1), torch.tensor([[1.0], [1.0]])
     >>> ratios = torch.tensor([[2.0], [3.0]]).log()
-    >>> per_step_gradient(scores, rewards, ratios, torch.zeros(2, 1))  # (2 * 1 + 6 * 1) + 6 * 1
+    >>> old = torch.zeros(2, 1)
+    >>> per_step_gradient(scores, rewards, ratios, old)  # (2 * 1 + 6 * 1) + 6 * 1
     tensor([14.])
-    >>> per_step_gradient(scores, rewards, ratios, torch.zeros(2, 1), future=False)  # 2 * (1 + 1) + 6 * 1
+    >>> per_step_gradient(scores, rewards, ratios, old, future=False)  # 2 * (1 + 1) + 6 * 1
     tensor([10.])
 
     Source: lecture 15, the off-policy policy gradient: what about causality? L15.13.
@@ -110,13 +115,14 @@ def per_step_gradient(
 
 
 def surrogate_loss(log_probs: torch.Tensor, old_log_probs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Compute a loss whose gradient is the first-order off-policy gradient: ratios of single actions only.
+    """Compute a loss whose gradient is the first-order off-policy gradient.
 
     loss = -(1/N) sum_i sum_t pi_new(a_ti | s_ti) / pi_old(a_ti | s_ti) * weights[t, i]
 
-    The ratio of the probabilities of the STATES is left out: wrong, but not by much while the new
-    policy is close to the old one. The ratio is not clipped. Gradients flow through `log_probs`
-    alone, whatever the other two are attached to.
+    Each step has the ratio of its own action only; that of the probabilities of the STATES is
+    left out: wrong, but not by much while the new policy is close to the old one. The ratio is
+    not clipped. Gradients flow through `log_probs` alone, whatever the other two are attached
+    to.
 
     Args:
         log_probs: log pi_new(a | s), with a graph, shape (T, N).

@@ -13,9 +13,9 @@ def pg_loss(logits: torch.Tensor, actions: torch.Tensor, q: torch.Tensor) -> tor
 
     loss = -(1/N) sum_i sum_t log softmax(logits[t, i])[a_ti] * q[t, i]
 
-    Its value means nothing; its gradient is minus the policy gradient, since losses are minimised.
-    Sums run over time; only the number N of trajectories divides. q is data: no gradient flows
-    into it, even if it is attached to a graph.
+    Its value means nothing; its gradient is minus the policy gradient, since losses are
+    minimised. Sums run over time; only the number N of trajectories divides. q is data: no
+    gradient flows into it, even if it is attached to a graph.
 
     Args:
         logits: of the policy, shape (T, N, A).
@@ -51,7 +51,8 @@ def gaussian_logprob(mean: torch.Tensor, log_std: torch.Tensor, actions: torch.T
         Shape (...): the components are summed, nothing else is. Differentiable in `mean` and
         `log_std`.
 
-    >>> gaussian_logprob(torch.zeros(3, 2), torch.zeros(2), torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0]]))
+    >>> actions = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0]])
+    >>> gaussian_logprob(torch.zeros(3, 2), torch.zeros(2), actions)
     tensor([-1.8379, -2.3379, -4.3379])
 
     Source: lecture 15, squared error (Gaussian). L15.16.
@@ -69,8 +70,8 @@ def hard_attention_loss(
 ) -> torch.Tensor:
     """Compute one loss for a network that looks at one place and then names a class.
 
-    Where to look was sampled, and sampling has no derivative: that part learns by REINFORCE, with
-    reward R = 1 if the most probable class is right and 0 if not. Naming the class is
+    Where to look was sampled, and sampling has no derivative: that part learns by REINFORCE,
+    with reward R = 1 if the most probable class is right and 0 if not. Naming the class is
     differentiable as usual.
 
     loss = (1/N) sum_i [ cross entropy of class_logits[i] and labels[i]
@@ -88,8 +89,9 @@ def hard_attention_loss(
         A tensor without axes.
 
     >>> where = torch.zeros(2, 2, requires_grad=True)
-    >>> classes, labels = torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1])
-    >>> hard_attention_loss(where, torch.tensor([0, 0]), classes, labels, baseline=0.5).backward()
+    >>> looked, labels = torch.tensor([0, 0]), torch.tensor([0, 1])
+    >>> classes = torch.tensor([[2.0, 0.0], [2.0, 0.0]])
+    >>> hard_attention_loss(where, looked, classes, labels, baseline=0.5).backward()
     >>> where.grad
     tensor([[-0.1250,  0.1250],
             [ 0.1250, -0.1250]])

@@ -8,10 +8,11 @@ import torch
 def natural_gradient_step(
     theta: torch.Tensor, gradient: torch.Tensor, state_weights: torch.Tensor, delta: float
 ) -> torch.Tensor:
-    """Take the step uphill that changes a softmax policy by a given amount, measured by KL divergence.
+    """Take the step uphill that changes a softmax policy by a given KL divergence.
 
-    The Fisher matrix of row s is F_s = d_s (diag(pi_s) - pi_s pi_s^T), with pi_s = softmax(theta[s])
-    and d_s the weight of state s. The direction is x_s = F_s^+ gradient[s] (pseudo-inverse), and
+    The Fisher matrix of row s is F_s = d_s (diag(pi_s) - pi_s pi_s^T), with
+    pi_s = softmax(theta[s]) and d_s the weight of state s. The direction is
+    x_s = F_s^+ gradient[s] (pseudo-inverse), and
 
     theta_new = theta + sqrt(2 delta / sum_s gradient[s] . x_s) x
 
@@ -24,8 +25,8 @@ def natural_gradient_step(
         delta: the KL divergence that the step may cost, above 0, in nats.
 
     Returns:
-        The new logits, shape (S, A). Rows with d_s = 0 stay as they are; so does everything when
-        the gradient is zero.
+        The new logits, shape (S, A). Rows with d_s = 0 stay as they are; so does everything
+        when the gradient is zero.
 
     >>> theta, gradient = torch.zeros(1, 2), torch.tensor([[0.5, -0.5]])
     >>> natural_gradient_step(theta, gradient, torch.ones(1), 0.02)

@@ -59,12 +59,13 @@ def sample_trajectories(
         A tuple (states, observations, actions, rewards), each of shape (T, N): time first. The
         first three are int64, rewards have the dtype of `mdp.r`.
 
-    >>> stay = MDP(torch.eye(2)[:, None], torch.tensor([[1.0], [5.0]]), torch.tensor([0.0, 1.0]), torch.eye(2))
-    >>> states, observations, actions, rewards = sample_trajectories(stay, torch.ones(2, 1), 3, 2)
+    >>> r, rho0 = torch.tensor([[1.0], [5.0]]), torch.tensor([0.0, 1.0])
+    >>> stay = MDP(torch.eye(2)[:, None], r, rho0, torch.eye(2))
+    >>> states, _, _, rewards = sample_trajectories(stay, torch.ones(2, 1), 3, 2)
     >>> states.tolist(), rewards.tolist()
     ([[1, 1, 1], [1, 1, 1]], [[5.0, 5.0, 5.0], [5.0, 5.0, 5.0]])
 
-    Source: lecture 15, Markov decision processes, partially observed and not. L15.01, L15.02, L15.03.
+    Source: lecture 15, (partially observed) Markov decision processes. L15.01, L15.02, L15.03.
     """
 
     def draw(probabilities: torch.Tensor) -> torch.Tensor:  # (N, K) -> (N,)
@@ -96,10 +97,11 @@ def trajectory_logprob(mdp: MDP, policy: torch.Tensor, states: torch.Tensor, act
         actions: int64, shape (T, N).
 
     Returns:
-        Natural logarithms, shape (N,): -inf for what cannot happen, finite for trajectories of any
-        length that can, such as 5,000 steps of probability 1/2 each.
+        Natural logarithms, shape (N,): -inf for what cannot happen, finite for trajectories of
+        any length that can, such as 5,000 steps of probability 1/2 each.
 
-    >>> coin = MDP(torch.full((2, 1, 2), 0.5), torch.zeros(2, 1), torch.tensor([1.0, 0.0]), torch.eye(2))
+    >>> P, rho0 = torch.full((2, 1, 2), 0.5), torch.tensor([1.0, 0.0])
+    >>> coin = MDP(P, torch.zeros(2, 1), rho0, torch.eye(2))
     >>> states = torch.tensor([[0, 1], [1, 0]])
     >>> trajectory_logprob(coin, torch.ones(2, 1), states, torch.zeros_like(states))
     tensor([-0.6931,    -inf])

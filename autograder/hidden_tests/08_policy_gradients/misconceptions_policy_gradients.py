@@ -84,6 +84,35 @@ def sample_trajectories(mdp, policy, count, steps, generator=None):
         state = draw(mdp.P[state, action])
     return tuple(torch.stack(part) for part in zip(*rows))
 
+# %% wrong="sample_trajectories" name="first_states_shared_by_pairs" rejected_by="test_copies_do_not_depend_on_each_other"
+def sample_trajectories(mdp, policy, count, steps, generator=None):
+    def draw(p):
+        return torch.multinomial(p, 1, generator=generator).squeeze(1)
+
+    half = draw(mdp.rho0.expand((count + 1) // 2, -1))
+    state, rows = torch.cat([half, half])[:count], []
+    for _ in range(steps):
+        observation = draw(mdp.emission[state])
+        action = draw(policy[observation])
+        rows.append((state, observation, action, mdp.r[state, action]))
+        state = draw(mdp.P[state, action])
+    return tuple(torch.stack(part) for part in zip(*rows))
+
+# %% wrong="sample_trajectories" name="antithetic_actions" rejected_by="test_copies_do_not_depend_on_each_other"
+def sample_trajectories(mdp, policy, count, steps, generator=None):
+    def draw(p, u=None):
+        u = torch.rand(len(p), 1, generator=generator, dtype=torch.float64) if u is None else u
+        return (u >= p.double().cumsum(1)[:, :-1]).sum(1)
+
+    state, rows = draw(mdp.rho0.expand(count, -1)), []
+    for _ in range(steps):
+        observation = draw(mdp.emission[state])
+        u = torch.rand((count + 1) // 2, 1, generator=generator, dtype=torch.float64)
+        action = draw(policy[observation], torch.stack([u, 1 - u], 1).flatten(0, 1)[:count])
+        rows.append((state, observation, action, mdp.r[state, action]))
+        state = draw(mdp.P[state, action])
+    return tuple(torch.stack(part) for part in zip(*rows))
+
 # %% right="sample_trajectories" name="inverse_cdf"
 def sample_trajectories(mdp, policy, count, steps, generator=None):
     def draw(p):
@@ -147,6 +176,12 @@ def trajectory_logprob(mdp, policy, states, actions):
 def trajectory_logprob(mdp, policy, states, actions):
     moved = (mdp.P[states[:-1], actions[:-1], states[1:]] + 1e-12).log().sum(0)
     return mdp.rho0[states[0]].log() + policy[states, actions].log().sum(0) + moved
+
+# %% wrong="trajectory_logprob" name="emission_as_a_factor" rejected_by="test_what_is_seen_does_not_matter"
+def trajectory_logprob(mdp, policy, states, actions):
+    seen = mdp.emission[states, states].log().sum(0)
+    moved = mdp.P[states[:-1], actions[:-1], states[1:]].log().sum(0)
+    return mdp.rho0[states[0]].log() + seen + policy[states, actions].log().sum(0) + moved
 
 # %% right="trajectory_logprob" name="loop_over_time"
 def trajectory_logprob(mdp, policy, states, actions):
@@ -319,6 +354,27 @@ def reward_to_go(rewards, ends=None, discount=1.0):
         rewards[t] += discount * goes_on * rewards[t + 1]
     return rewards
 
+# %% wrong="reward_to_go" name="divides_by_powers_of_the_discount" rejected_by="test_discount_of_zero_and_long_columns"
+def reward_to_go(rewards, ends=None, discount=1.0):
+    if ends is None:
+        powers = discount ** torch.arange(len(rewards), dtype=rewards.dtype)[:, None]
+        return (rewards * powers).flip(0).cumsum(0).flip(0) / powers
+    found, later = [], torch.zeros_like(rewards[0])
+    for t in reversed(range(len(rewards))):
+        later = rewards[t] + discount * torch.where(ends[t], torch.zeros_like(later), later)
+        found.append(later)
+    return torch.stack(found[::-1])
+
+# %% wrong="reward_to_go" name="multiplies_with_not_ends" rejected_by="test_what_lies_behind_an_end_may_be_anything"
+def reward_to_go(rewards, ends=None, discount=1.0):
+    found, later = [], torch.zeros_like(rewards[0])
+    for t in reversed(range(len(rewards))):
+        if ends is not None:
+            later = later * ~ends[t]
+        later = rewards[t] + discount * later
+        found.append(later)
+    return torch.stack(found[::-1])
+
 # %% right="reward_to_go" name="numbers"
 def reward_to_go(rewards, ends=None, discount=1.0):
     found = rewards.clone()
@@ -337,8 +393,8 @@ def reward_to_go(rewards, ends=None, discount=1.0):
     if ends is None:
         return factors @ rewards
     before = torch.cat([torch.zeros_like(ends[:1]), ends[:-1]]).cumsum(0)  # (T, N): which episode this is
-    same = before[:, None] == before[None]
-    return torch.einsum("ts,tsn,sn->tn", factors, same.to(rewards.dtype), rewards)
+    counts = (before[:, None] == before[None]) & (lag >= 0)[..., None]
+    return torch.where(counts, factors[..., None] * rewards, torch.zeros((), dtype=rewards.dtype)).sum(1)
 
 # ---- leave_one_out
 
@@ -520,6 +576,30 @@ def gaussian_logprob(mean, log_std, actions):
 # %% wrong="gaussian_logprob" name="built_in" rejected_by="forbidden"
 def gaussian_logprob(mean, log_std, actions):
     return torch.distributions.Normal(mean, log_std.exp()).log_prob(actions).sum(-1)
+
+# %% wrong="gaussian_logprob" name="built_in_of_low_rank" rejected_by="forbidden"
+def gaussian_logprob(mean, log_std, actions):
+    nothing, variance = torch.zeros_like(mean).unsqueeze(-1), (2 * log_std).exp().expand_as(mean)
+    return torch.distributions.LowRankMultivariateNormal(mean, nothing, variance).log_prob(actions)
+
+# %% wrong="gaussian_logprob" name="built_in_on_a_log_scale" rejected_by="forbidden"
+def gaussian_logprob(mean, log_std, actions):
+    return (torch.distributions.LogNormal(mean, log_std.exp()).log_prob(actions.exp()) + actions).sum(-1)
+
+# %% wrong="gaussian_logprob" name="built_in_of_one_half" rejected_by="forbidden"
+def gaussian_logprob(mean, log_std, actions):
+    folded = torch.distributions.HalfNormal(log_std.exp()).log_prob((actions - mean).abs())
+    return (folded - math.log(2)).sum(-1)
+
+# %% wrong="gaussian_logprob" name="built_in_loss" rejected_by="forbidden"
+def gaussian_logprob(mean, log_std, actions):
+    variance = (2 * log_std).exp().expand_as(mean)
+    return -F.gaussian_nll_loss(mean, actions, variance, full=True, reduction="none", eps=1e-300).sum(-1)
+
+# %% wrong="gaussian_logprob" name="built_in_module" rejected_by="forbidden"
+def gaussian_logprob(mean, log_std, actions):
+    variance = (2 * log_std).exp().expand_as(mean)
+    return -nn.GaussianNLLLoss(full=True, reduction="none", eps=1e-300)(mean, actions, variance).sum(-1)
 
 # %% right="gaussian_logprob" name="variance_form"
 def gaussian_logprob(mean, log_std, actions):
@@ -735,6 +815,25 @@ def train_reinforce(env, policy, settings, generator=None, on_update=None):
         history.append(batch.returns.mean().item())
         if on_update:
             on_update(update, history[-1])
+    return history
+
+# %% wrong="train_reinforce" name="on_update_before_the_step" rejected_by="test_on_update_finds_the_new_policy"
+def train_reinforce(env, policy, settings, generator=None, on_update=None):
+    optimizer, history = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate), []
+    for update in range(settings.updates):
+        batch = collect_episodes(env, lambda seen: policy.sample(seen, generator))
+        history.append(batch.returns.mean().item())
+        if on_update:
+            on_update(update, history[-1])
+        mask = batch.mask
+        q = reward_to_go(batch.rewards, discount=settings.discount)
+        w = (q - leave_one_out(q))[mask]
+        w = w / w.std().clamp_min(1e-6)
+        for _ in range(settings.reuse):
+            loss = -(policy.log_prob(batch.observations[mask], batch.actions[mask]) * w).sum() / mask.shape[1]
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
     return history
 
 # %% right="train_reinforce" name="mean_of_all_then_scaled"

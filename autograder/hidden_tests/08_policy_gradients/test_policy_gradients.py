@@ -138,6 +138,38 @@ def test_copies_and_generator(student, rng):
     assert_true(not (first == first[:, :1]).all(), "All copies do the same.")
 
 
+@exercise("sample_trajectories", weight=0.5)
+def test_copies_do_not_depend_on_each_other(student, rng):
+    """Two copies agree no more often than by chance: in their first states, in what they see, do and where they go."""
+    # Every table is uniform, so that all draws are independent. Nine chi-square tests share a false alarm of 1e-6.
+    count, steps, outcomes = 1800, 3, 3
+    uniform = np.full((3, 3), 1 / 3)
+    world = Tables(np.full((3, 3, 3), 1 / 3), np.zeros((3, 3)), uniform[0], emission=uniform)
+    draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    found = student.sample_trajectories(process(student, world), torch.from_numpy(uniform), count, steps, draw)
+    parts = assert_parts(found, 4, "states, observations, actions, rewards")
+    limit = chi2.isf(1e-6 / 9, steps * (outcomes**2 - 1))
+    for part, name in zip(parts, ("states", "observations", "actions"), strict=False):
+        assert_shape(part, (steps, count), what=name)
+        rows = as_array(part, name).astype(int)
+        assert_true(rows.min() >= 0 and rows.max() < outcomes, f"The {name} are not numbers from 0 to {outcomes - 1}.")
+        halves = rows[:, : count // 2], rows[:, count // 2 :]
+        pairs = {
+            "neighbouring copies": (rows[:, ::2], rows[:, 1::2]),
+            "copies i and i + N/2": halves,
+            "copies i and N - 1 - i": (halves[0], halves[1][:, ::-1]),
+        }
+        expected = count / 2 / outcomes**2
+        for which, (one, other) in pairs.items():
+            counts = np.stack([np.bincount(row, minlength=outcomes**2) for row in one * outcomes + other])
+            statistics = ((counts - expected) ** 2 / expected).sum(1)
+            time = int(statistics.argmax())
+            assert_true(
+                statistics.sum() < limit,
+                f"Every copy draws for itself; the {name} of {which} depend on each other, at time {time} most of all.",
+            )
+
+
 # ---- L15.03: log probability
 
 
@@ -153,6 +185,18 @@ def test_probability_of_every_trajectory(student, rng):
     found = student.trajectory_logprob(process(student, world), torch.from_numpy(policy), every.states, every.actions)
     assert_shape(found, (len(every.probability),), what="the log probabilities")
     assert_close(found, every.probability.log(), **LOOSE, what="the log probabilities")
+
+
+@exercise("trajectory_logprob", weight=0.5)
+def test_what_is_seen_does_not_matter(student, rng):
+    """The states are given, and the policy acts on them: the emission table of the process is not a factor."""
+    world, policy = random_world(3, 2, seed=int(rng.integers(2**31))), quarters(rng, 3)
+    every = enumerate_trajectories(world, policy, 2, last_state=False)
+    unclear = Tables(world.P, world.r, world.rho0, emission=rng.dirichlet(np.full(3, 3.0), size=3))
+    found = student.trajectory_logprob(process(student, unclear), torch.from_numpy(policy), every.states, every.actions)
+    assert_close(
+        found, every.probability.log(), **LOOSE, what="the log probabilities in a world with an emission table"
+    )
 
 
 @exercise("trajectory_logprob")
@@ -396,6 +440,42 @@ def test_ends_and_discount_together(student, rng):
 
 
 @exercise("reward_to_go", weight=0.5)
+def test_what_lies_behind_an_end_may_be_anything(student, rng):
+    """An inf or NaN in the next episode leaves this one alone: NaN times 0 is NaN, so choose (torch.where), do not
+    multiply."""
+    rewards = normal(rng, 6, 3)
+    rewards[4] = torch.tensor([math.inf, math.nan, -math.inf])
+    ends = torch.zeros(6, 3, dtype=torch.bool)
+    ends[2] = True
+    for discount in (1.0, float(rng.uniform(0.3, 0.95))):
+        found = as_tensor(student.reward_to_go(rewards, ends, discount))
+        assert_shape(found, (6, 3))
+        expected = to_go(rewards[:3], None, discount)
+        assert_finite(found[:3], what="the rewards to go of the episode before an inf or NaN")
+        assert_close(found[:3], expected, **DOUBLE, what="the rewards to go of the episode before")
+        assert_close(found[5], rewards[5], **DOUBLE, what="the rewards to go after an inf or NaN")
+
+
+@exercise("reward_to_go", weight=0.5)
+def test_discount_of_zero_and_long_columns(student, rng):
+    """With discount 0 only the present reward counts, and 2,000 steps of discount 1/2 are no reason for 0 / 0: nothing
+    needs to be divided by a power of the discount."""
+    rewards = normal(rng, 5, 3)
+    ends = torch.from_numpy(rng.random((5, 3)) < 0.3)
+    for given in (None, ends):
+        found = student.reward_to_go(rewards, given, 0.0)
+        assert_finite(found, what="the rewards to go with discount 0")
+        assert_close(found, rewards, **DOUBLE, what="the rewards to go with discount 0")
+    rewards = normal(rng, 2000, 2)
+    expected, later = torch.zeros_like(rewards), 0.0
+    for t in reversed(range(2000)):
+        expected[t] = later = rewards[t] + 0.5 * later
+    found = student.reward_to_go(rewards, None, 0.5)
+    assert_finite(found, what="the rewards to go of 2,000 steps")
+    assert_close(found, expected, **DOUBLE, what="the rewards to go of 2,000 steps")
+
+
+@exercise("reward_to_go", weight=0.5)
 def test_rewards_of_the_caller_stay(student, rng):
     """The rewards are the same after the call."""
     rewards = normal(rng, 4, 2)
@@ -601,15 +681,20 @@ def for_train_in_worker(train, settings, seed, rows, copies, limit):
             return env.step(actions)
 
     policy = _table_policy(env.unwrapped.tables.observations, env.unwrapped.tables.actions)
-    updates = []
+    updates, seen = [], []
+
+    def on_update(update, value):
+        updates.append((update, value))
+        seen.append(policy.network.theta.detach().clone())
+
     history = train(
         Counted(),
         policy,
         _Settings(**settings),
         _torch.Generator().manual_seed(seed),
-        lambda update, value: updates.append((update, value)),
+        on_update,
     )
-    return policy.network.theta.detach().clone(), history, counts, updates
+    return policy.network.theta.detach().clone(), history, counts, updates, seen
 
 
 def trained_by_hand(settings, seed, rows, copies, limit):
@@ -645,7 +730,7 @@ SMALL, COPIES, LIMIT = ("S..", "..G"), 5, 18
 def both(student, rng, **settings):
     seed = int(rng.integers(2**30))
     found = student.remote(for_train_in_worker)(student.train_reinforce, settings, seed, SMALL, COPIES, LIMIT)
-    parts = assert_parts(found, 4, "of this test's own making")
+    parts = assert_parts(found, 5, "of this test's own making")
     return parts, trained_by_hand(ReinforceSettings(**settings), seed, SMALL, COPIES, LIMIT)
 
 
@@ -671,7 +756,7 @@ def test_three_updates_lead_where_they_should(student, rng):
 def test_a_batch_serves_one_update(student, rng):
     """Each update collects new episodes with the policy as it is then: old data come from an old policy. No episodes
     are run for anything else."""
-    (_, _, counts, _), (_, _, lengths) = both(student, rng, updates=5, learning_rate=0.02, discount=0.9)
+    (_, _, counts, *_), (_, _, lengths) = both(student, rng, updates=5, learning_rate=0.02, discount=0.9)
     assert_true(len(counts) == 5, f"{len(counts)} batches were collected for 5 updates.")
     assert_true(counts[0] == lengths[0], "The first batch has not as many steps as its longest episode.")
 
@@ -679,11 +764,22 @@ def test_a_batch_serves_one_update(student, rng):
 @exercise("train_reinforce")
 def test_the_history_is_of_returns(student, rng):
     """The list has a float for each update: the mean over episodes of the SUM of rewards, without discount."""
-    (_, history, _, updates), (_, expected, _) = both(student, rng, updates=2, learning_rate=0.01, discount=0.5)
+    (_, history, _, updates, _), (_, expected, _) = both(student, rng, updates=2, learning_rate=0.01, discount=0.5)
     assert_true(isinstance(history, list) and len(history) == 2, "A list with one number for each update is expected.")
     assert_close(history[:1], expected[:1], **SINGLE, what="the first entry of the history")
     assert_true([u for u, _ in updates] == [0, 1], "on_update is called after each update, counted from 0.")
     assert_close([v for _, v in updates], history, **SINGLE, what="what on_update was told")
+
+
+@exercise("train_reinforce", weight=0.5)
+def test_on_update_finds_the_new_policy(student, rng):
+    """on_update is called AFTER the gradient steps of its update: who looks at the policy then sees the new one."""
+    (theta, _, _, _, seen), (policy, _, _) = both(student, rng, updates=3, learning_rate=0.05, discount=0.5)
+    assert_true(len(seen) == 3, f"on_update was called {len(seen)} times in 3 updates.")
+    moved = float((as_tensor(seen[-1]).double() - as_tensor(theta).double()).abs().max())
+    assert_true(moved == 0, "The policy changes after the last call of on_update: call it after the gradient steps.")
+    difference = float((as_tensor(seen[-1]).double() - policy.network.theta.detach().double()).abs().max())
+    assert_true(difference < 4e-3, "At the last call of on_update the policy is not what three updates lead to.")
 
 
 @exercise("train_reinforce")
