@@ -143,7 +143,8 @@ def leave_one_out(values: torch.Tensor) -> torch.Tensor:
     """Give each trajectory the mean of the OTHER trajectories as its baseline.
 
     A baseline must not depend on the trajectory from whose weight it is subtracted. The mean
-    over all N does, and shrinks the gradient by (N - 1) / N; the mean over the others does not.
+    over all N does, and shrinks the gradient by (N - 1) / N; the mean over the others does
+    not.
 
     Args:
         values: returns, shape (N,), or rewards to go, shape (T, N): the last axis counts

@@ -57,9 +57,9 @@ def train_reinforce(
     settings.updates times: (1) collect one batch of whole episodes with the PRESENT policy,
     `collect_episodes(env, act)`, acting by `policy.sample(observations, generator)`; (2) weigh
     each action with its reward to go, discounted by settings.discount, minus the
-    `leave_one_out` mean of the rewards to go at the same time; divide all weights of the batch by their
-    standard deviation over the steps in the mask (by 1e-6 where it is smaller); (3) make
-    settings.reuse steps (1, unless somebody wants to see what stale data do) of
+    `leave_one_out` mean of the rewards to go at the same time; divide all weights of the batch
+    by their standard deviation over the steps in the mask (by 1e-6 where it is smaller); (3)
+    make settings.reuse steps (1, unless somebody wants to see what stale data do) of
     torch.optim.Adam with settings.learning_rate, uphill, on
 
     (1/N) sum over the steps in the mask of policy.log_prob(observations, actions) * weight
@@ -74,8 +74,8 @@ def train_reinforce(
         settings: `updates`, `learning_rate` and `discount` are used here.
         generator: source of randomness on the CPU for the actions; None means torch's global
             one.
-        on_update: if given, called as on_update(update, mean_return) after the gradient steps of
-            each update, counted from 0.
+        on_update: if given, called as on_update(update, mean_return) after the gradient steps
+            of each update, counted from 0.
 
     Returns:
         The mean return (sum of rewards, not discounted) of each batch, a list of floats.
