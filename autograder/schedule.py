@@ -31,7 +31,7 @@ START_SECONDS = 180.0
 TRIES = 2
 END_SECONDS = 10.0
 MOMENT = 1.0
-FALSE_STARTS = 3  # lanes in a row that end before they are ready
+FALSE_STARTS = 3  # lanes that end before they begin with a submission, between one record and the next
 
 
 class Office:
@@ -112,19 +112,26 @@ class _Lane:
         self.tries = 0
         self.deadline = time.monotonic() + START_SECONDS
         self.ready = False
+        self.begun = False  # it has taken its job off the line, as far as can be told
 
     def start(self, job: Job, tries: int, seconds: float) -> None:
         """Hand it a job; that it has ended is noticed where its answer is read."""
         self.job, self.tries, self.deadline = job, tries, time.monotonic() + seconds
-        with contextlib.suppress(OSError):
+        try:
             self.line.sendall((job_to_json(job) + "\n").encode())
+            self.begun = True
+        except OSError:
+            self.begun = False
 
     def answer(self) -> dict[str, Any] | None:
         """The next line that it says; None where it has ended, in the middle of a line perhaps."""
         try:
             return json.loads(self._answers.readline())
+        except ConnectionResetError:  # unix(7): the other end was closed with something in it that nobody had read
+            self.begun = False
         except (ValueError, OSError):
-            return None
+            pass
+        return None
 
     def end(self) -> None:
         self._answers.close()
@@ -263,8 +270,8 @@ def grade_all(
         close_lane(lane)
         if job is None:
             return None
-        if tries < TRIES:
-            waiting.appendleft((job, tries + 1))
+        if not lane.begun or tries < TRIES:  # a submission that no lane has looked at has cost none of its tries
+            waiting.appendleft((job, tries + lane.begun))
             return None
         return faulty_record(prepared.assignment, prepared.manifests, job, reason)
 
@@ -282,7 +289,7 @@ def grade_all(
                 answer = lane.answer()
                 record: Record | None = None
                 if answer is None:
-                    false_starts += not lane.ready
+                    false_starts += not lane.begun
                     if false_starts > FALSE_STARTS:
                         raise GraderFault(
                             "the grader's judge process ends before it is ready; its message stands above"
@@ -291,9 +298,9 @@ def grade_all(
                 else:
                     if "refused" in answer:
                         raise CourseError(answer["refused"])
-                    lane.ready, false_starts = True, 0
+                    lane.ready = True
                     if "record" in answer:
-                        record, lane.job = Record.from_json(answer["record"]), None
+                        record, lane.job, false_starts = Record.from_json(answer["record"]), None, 0
                     lane.deadline = float("inf")
                     if waiting:
                         lane.start(*waiting.popleft(), allowed)

@@ -135,7 +135,9 @@ def test_gradebook_results_and_records_agree(run: Run) -> None:
         machine = [t for t in results["tests"] if "score" in t]
         assert sum(t["score"] for t in machine) == pytest.approx(record.score, abs=0.01)
         named = {t["extra_data"]["test"] for t in results["tests"]} - {None}
-        assert named == {t.name for n in record.notebooks for e in n.exercises for t in e.tests}
+        # Of a notebook that could not be looked at, a sentence is said in place of its tests.
+        looked_at = [n for n in record.notebooks if n.status not in ("missing", "unreadable")]
+        assert named == {t.name for n in looked_at for e in n.exercises for t in e.tests}
 
 
 def test_the_work_of_a_student_is_as_handed_in(run: Run) -> None:

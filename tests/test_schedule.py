@@ -71,6 +71,12 @@ def test_every_submission_gets_a_record(workers: int, prepared: Prepared, failin
     assert all(record.score == 11 for record in records.values())
 
 
+def test_lanes_that_end_between_two_submissions_cost_none_of_them(prepared: Prepared, failing_lanes: Path) -> None:
+    students = [f"after-{n}" for n in range(12)]
+    records = run(prepared, failing_lanes, *students, workers=3)
+    assert {name for name, record in records.items() if record.score == 11} == set(students)
+
+
 def test_a_submission_that_ends_its_lane_twice_gets_a_record_that_says_so(
     prepared: Prepared, failing_lanes: Path
 ) -> None:
