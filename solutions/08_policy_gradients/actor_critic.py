@@ -115,6 +115,8 @@ with check("exact_q_v_a"):
     expect_close(v[1], 4.0, "State 1 earns 2 for ever: V = 2 / (1 - gamma).")
     expect_close(v[0], 2.0, "V = r_pi + gamma P_pi V: 0.5 + 0.5 (V + 4) / 2 in state 0, so that V = 2.")
     expect_close(q[0], [2.0, 2.0], "Q = r + gamma P V: here both actions of state 0 happen to be worth the same.")
+    patient = exact_q_v_a(stay_or_go, earned, half, gamma=0.99)[1]
+    expect_close(patient[1], 200.0, "2 for ever, gamma = 0.99: hundreds of steps count. Solve for V.", rtol=1e-3)
     expect_close((half * a).sum(1), [0.0, 0.0], "A = Q - V has mean 0 under the policy.", atol=1e-6)
     q, v, _ = exact_q_v_a(stay_or_go, earned, half, horizon=1)
     expect_close(q, earned, "With horizon 1 only the reward of the action itself is to come: Q = r.")
@@ -408,6 +410,8 @@ with check("gae"):
     expect_close(ended[1], 2.0, "The world ended after step 1: nothing comes after its reward.")
     cut = gae(r, v, v_next + 10, no, second, 0.5, 0.5)
     expect_close(cut[1], 7.0, "Truncated: V(s') still counts, and nothing from the next episode.")
+    learned = [x.clone().requires_grad_() for x in (v, v_next)]
+    expect_true(not gae(r, *learned, no, no, 0.5, 0.5).requires_grad, "The advantages weigh a gradient: detach them.")
 
 # %% [markdown]
 # ### Actors beside each other
@@ -455,6 +459,27 @@ with check("batch_actor_critic"):
     value = critic(torch.zeros(1, 4)).item()
     message = "An upright pole is worth far more than one step. Are the critic's targets A + V(s)?"
     expect_true(value > 5, f"{message} It says {value:.1f}.")
+
+    def after_one_update(world, **numbers):
+        """Tables of zeros, one update in a world of one or two steps, and action 0 all the time."""
+        actor, critic = nn.Embedding(3, 2), nn.Embedding(3, 1)
+        nn.init.zeros_(actor.weight)
+        nn.init.zeros_(critic.weight)
+        walkers = Collector(vector_env(world, 8), lambda seen: torch.zeros(len(seen), dtype=torch.int64), seed=0)
+        batch_actor_critic(walkers, actor, critic, ActorCriticSettings(steps=6, total_steps=1, **numbers))
+        return critic.weight.detach().flatten(), actor.weight.detach()
+
+    # Two steps, and the second pays 1.
+    v, _ = after_one_update("course/ProbeDelay-v0", critic_rate=0.1, critic_steps=150, gamma=0.8, lam=0.5)
+    expect_close(
+        v[:2], [0.4, 1.0], "A first target is gamma lam where V is 0: settings.gamma, settings.lam.", atol=0.02
+    )
+    # One step: state 0 pays -1, state 1 pays 1. A critic with a rate of 3 overshoots both.
+    _, logits = after_one_update("course/ProbeObservation-v0", critic_rate=3.0, critic_steps=1)
+    expect_true(
+        bool(logits[0, 0] < 0 < logits[1, 0]),
+        "What pays -1 should become less probable and what pays 1 more: evaluate V BEFORE the critic is fitted.",
+    )
 
 # %% [markdown]
 # ## 5. Discounting
@@ -599,14 +624,19 @@ from course_lib.actor_critic import joint_loss
 # %% check="joint_loss"
 with check("joint_loss"):
     logits, values = torch.zeros(2, 2, requires_grad=True), torch.tensor([1.0, 3.0], requires_grad=True)
-    took, gain = torch.tensor([0, 1]), torch.tensor([1.0, -1.0])
-    loss = joint_loss(logits, values, took, gain, torch.tensor([2.0, 1.0]), value_weight=0.5)
+    took, gain = torch.tensor([0, 1]), torch.tensor([1.0, -1.0], requires_grad=True)
+    wanted = torch.tensor([2.0, 1.0], requires_grad=True)
+    loss = joint_loss(logits, values, took, gain, wanted, value_weight=0.5)
     expect_close(loss, 0.625, "0 from the actor (gains cancel), 0.5 * 1/2 * mean(1, 4) from the critic.")
     loss.backward()
     expect_close(values.grad, [-0.25, 0.5], "value_weight * (V - y) / N.")
     expect_close(logits.grad, [[-0.25, 0.25], [-0.25, 0.25]], "(pi - one-hot) A / N at the logits.")
+    expect_true(gain.grad is None and wanted.grad is None, "Advantages and targets are data: detach both.")
     undecided = joint_loss(logits, values, took, gain, values, 0.5, entropy_weight=1.0)
     expect_close(undecided, -math.log(2), "Minus the entropy: being undecided makes the loss SMALLER.")
+    decided = torch.tensor([[math.log(3), 0.0]], requires_grad=True)  # probabilities 3/4 and 1/4
+    joint_loss(decided, values[:1], took[:1], 0 * gain[:1], values[:1], 0.0, entropy_weight=1.0).backward()
+    expect_close(decided.grad, [[0.206, -0.206]], "p (log p + H): the entropy teaches, so detach no part.", atol=1e-3)
 
 # %% [markdown] predict="who_is_heard"
 # With a shared trunk, the critic's errors are of size 50 at first, the advantages of size 1. Who teaches the trunk?

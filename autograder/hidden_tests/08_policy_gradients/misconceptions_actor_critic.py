@@ -42,6 +42,16 @@ def exact_q_v_a(transitions, rewards, policy, gamma=1.0, horizon=None):
         v = (policy * q).sum(1)
     return q, v, q - v[:, None]
 
+# %% wrong="exact_q_v_a" name="sixty_sweeps" rejected_by="test_infinitely_many_steps"
+def exact_q_v_a(transitions, rewards, policy, gamma=1.0, horizon=None):
+    if horizon is None and gamma >= 1:
+        raise ValueError("gamma < 1 or a horizon")
+    v = torch.zeros_like(rewards[:, 0])
+    for _ in range(60 if horizon is None else horizon):
+        q = rewards + gamma * transitions @ v
+        v = (policy * q).sum(1)
+    return q, v, q - v[:, None]
+
 # %% wrong="exact_q_v_a" name="transitions_the_wrong_way_round" rejected_by="test_infinitely_many_steps"
 def exact_q_v_a(transitions, rewards, policy, gamma=1.0, horizon=None):
     if horizon is None and gamma >= 1:
@@ -866,6 +876,24 @@ def gae(rewards, values, next_values, terminated, done, gamma, lam):
         advantages[t] = later
     return advantages + values
 
+# %% wrong="gae" name="gradient_into_v" rejected_by="test_generalised_advantages_are_data" says="`values`"
+def gae(rewards, values, next_values, terminated, done, gamma, lam):
+    errors = td_targets(rewards, next_values, terminated, gamma) - values
+    found, later = [], torch.zeros_like(rewards[0])
+    for t in reversed(range(len(errors))):
+        later = errors[t] + gamma * lam * torch.where(done[t], torch.zeros_like(later), later)
+        found.insert(0, later)
+    return torch.stack(found)
+
+# %% wrong="gae" name="gradient_into_the_next_v" rejected_by="test_generalised_advantages_are_data" says="`next_values`"
+def gae(rewards, values, next_values, terminated, done, gamma, lam):
+    errors = rewards + gamma * torch.where(terminated, 0.0, next_values) - values.detach()
+    found, later = [], torch.zeros_like(rewards[0])
+    for t in reversed(range(len(errors))):
+        later = errors[t] + gamma * lam * torch.where(done[t], torch.zeros_like(later), later)
+        found.insert(0, later)
+    return torch.stack(found)
+
 # %% right="gae" name="recursion_of_targets"
 def gae(rewards, values, next_values, terminated, done, gamma, lam):
     values, after = values.detach(), next_values.detach() * (~terminated)
@@ -1249,6 +1277,102 @@ def batch_actor_critic(collector, actor, critic, settings, on_update=None):
         steps += segment.steps
         if on_update is not None:
             on_update(steps, losses[0])
+    return steps
+
+# %% wrong="batch_actor_critic" name="lam_is_zero" rejected_by="test_lam_comes_from_the_settings"
+def batch_actor_critic(collector, actor, critic, settings, on_update=None):
+    actor_optimizer = torch.optim.Adam(actor.parameters(), settings.actor_rate)
+    critic_optimizer = torch.optim.Adam(critic.parameters(), settings.critic_rate)
+    steps = 0
+    while steps < settings.total_steps:
+        segment = collector.segment(settings.steps)
+        with torch.no_grad():
+            values = critic(segment.observations).squeeze(-1)
+            next_values = critic(segment.next_observations).squeeze(-1)
+        done = segment.terminated | segment.truncated
+        advantages = gae(
+            segment.rewards, values, next_values, segment.terminated, done, settings.gamma, 0.0
+        )
+        targets = advantages + values
+        valid = segment.valid
+        observations, actions = segment.observations[valid], segment.actions[valid]
+        losses = fit_value(critic, observations, targets[valid], critic_optimizer, settings.critic_steps)
+        scaled = advantages[valid]
+        scaled = (scaled - scaled.mean()) / (scaled.std() + 1e-8)
+        taken = torch.log_softmax(actor(observations), -1).gather(1, actions[:, None]).squeeze(1)
+        actor_optimizer.zero_grad()
+        (-(taken * scaled).mean()).backward()
+        nn.utils.clip_grad_norm_(actor.parameters(), settings.largest_norm)
+        actor_optimizer.step()
+        steps += segment.steps
+        if on_update is not None and on_update(steps, losses[0]):
+            break
+    return steps
+
+# %% wrong="batch_actor_critic" name="lam_is_the_usual_one" rejected_by="test_lam_comes_from_the_settings"
+def batch_actor_critic(collector, actor, critic, settings, on_update=None):
+    actor_optimizer = torch.optim.Adam(actor.parameters(), settings.actor_rate)
+    critic_optimizer = torch.optim.Adam(critic.parameters(), settings.critic_rate)
+    steps = 0
+    while steps < settings.total_steps:
+        segment = collector.segment(settings.steps)
+        with torch.no_grad():
+            values = critic(segment.observations).squeeze(-1)
+            next_values = critic(segment.next_observations).squeeze(-1)
+        done = segment.terminated | segment.truncated
+        advantages = gae(
+            segment.rewards, values, next_values, segment.terminated, done, settings.gamma, 0.95
+        )
+        targets = advantages + values
+        valid = segment.valid
+        observations, actions = segment.observations[valid], segment.actions[valid]
+        losses = fit_value(critic, observations, targets[valid], critic_optimizer, settings.critic_steps)
+        scaled = advantages[valid]
+        scaled = (scaled - scaled.mean()) / (scaled.std() + 1e-8)
+        taken = torch.log_softmax(actor(observations), -1).gather(1, actions[:, None]).squeeze(1)
+        actor_optimizer.zero_grad()
+        (-(taken * scaled).mean()).backward()
+        nn.utils.clip_grad_norm_(actor.parameters(), settings.largest_norm)
+        actor_optimizer.step()
+        steps += segment.steps
+        if on_update is not None and on_update(steps, losses[0]):
+            break
+    return steps
+
+# %% wrong="batch_actor_critic" name="advantages_of_the_fitted_critic" rejected_by="test_advantages_come_from_the_critic_before_it_is_fitted" says="BEFORE"
+def batch_actor_critic(collector, actor, critic, settings, on_update=None):
+    actor_optimizer = torch.optim.Adam(actor.parameters(), settings.actor_rate)
+    critic_optimizer = torch.optim.Adam(critic.parameters(), settings.critic_rate)
+    steps = 0
+    while steps < settings.total_steps:
+        segment = collector.segment(settings.steps)
+        with torch.no_grad():
+            values = critic(segment.observations).squeeze(-1)
+            next_values = critic(segment.next_observations).squeeze(-1)
+        done = segment.terminated | segment.truncated
+        advantages = gae(
+            segment.rewards, values, next_values, segment.terminated, done, settings.gamma, settings.lam
+        )
+        targets = advantages + values
+        valid = segment.valid
+        observations, actions = segment.observations[valid], segment.actions[valid]
+        losses = fit_value(critic, observations, targets[valid], critic_optimizer, settings.critic_steps)
+        with torch.no_grad():
+            values = critic(segment.observations).squeeze(-1)
+            next_values = critic(segment.next_observations).squeeze(-1)
+        advantages = gae(
+            segment.rewards, values, next_values, segment.terminated, done, settings.gamma, settings.lam
+        )
+        scaled = advantages[valid]
+        scaled = (scaled - scaled.mean()) / (scaled.std() + 1e-8)
+        taken = torch.log_softmax(actor(observations), -1).gather(1, actions[:, None]).squeeze(1)
+        actor_optimizer.zero_grad()
+        (-(taken * scaled).mean()).backward()
+        nn.utils.clip_grad_norm_(actor.parameters(), settings.largest_norm)
+        actor_optimizer.step()
+        steps += segment.steps
+        if on_update is not None and on_update(steps, losses[0]):
+            break
     return steps
 
 # %% wrong="batch_actor_critic" name="actions_drawn_again" stochastic="yes" rejected_by="test_probe_the_actor_learns_what_pays"
@@ -1770,6 +1894,22 @@ def joint_loss(logits, values, actions, advantages, targets, value_weight=0.5, e
     taken = logits.gather(1, actions[:, None]).squeeze(1)
     logs = torch.log_softmax(logits, -1)
     entropy = -(logs.exp() * logs).sum(1).mean()
+    critic = 0.5 * (values - targets.detach()).square().mean()
+    return -(taken * advantages.detach()).mean() + value_weight * critic - entropy_weight * entropy
+
+# %% wrong="joint_loss" name="entropy_detached" rejected_by="test_entropy_teaches_the_actor" says="detach"
+def joint_loss(logits, values, actions, advantages, targets, value_weight=0.5, entropy_weight=0.0):
+    logs = torch.log_softmax(logits, -1)
+    taken = logs.gather(1, actions[:, None]).squeeze(1)
+    entropy = -(logs.exp() * logs).sum(1).mean().detach()
+    critic = 0.5 * (values - targets.detach()).square().mean()
+    return -(taken * advantages.detach()).mean() + value_weight * critic - entropy_weight * entropy
+
+# %% wrong="joint_loss" name="probabilities_in_the_entropy_detached" rejected_by="test_entropy_teaches_the_actor" says="detach"
+def joint_loss(logits, values, actions, advantages, targets, value_weight=0.5, entropy_weight=0.0):
+    logs = torch.log_softmax(logits, -1)
+    taken = logs.gather(1, actions[:, None]).squeeze(1)
+    entropy = -(logs.exp().detach() * logs).sum(1).mean()
     critic = 0.5 * (values - targets.detach()).square().mean()
     return -(taken * advantages.detach()).mean() + value_weight * critic - entropy_weight * entropy
 

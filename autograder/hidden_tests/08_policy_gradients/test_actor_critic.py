@@ -50,9 +50,10 @@ def has_a_gradient(function, arguments, learned):
 
 @exercise("exact_q_v_a", weight=2)
 def test_infinitely_many_steps(student, rng):
-    """Without a horizon, V solves V = r_pi + gamma P_pi V, and Q = r + gamma P V."""
+    """Without a horizon, V solves V = r_pi + gamma P_pi V, and Q = r + gamma P V. With gamma near 1 many hundred steps
+    still matter: solve the equations instead of going a fixed number of steps."""
     transitions, rewards, policy = world(rng)
-    gamma = float(rng.uniform(0.5, 0.9))
+    gamma = float(rng.uniform(0.95, 0.99))
     chain = np.einsum("sa,sat->st", policy.numpy(), transitions.numpy())
     v = np.linalg.solve(np.eye(4) - gamma * chain, (policy * rewards).sum(1).numpy())
     q = rewards.numpy() + gamma * np.einsum("sat,t->sa", transitions.numpy(), v)
@@ -746,6 +747,15 @@ def test_nothing_comes_from_the_next_episode(student, rng):
     assert_true(torch.allclose(first[:3, 1], second[:3, 1]), "Rewards leak into the episode that was truncated before.")
 
 
+@exercise("gae")
+def test_generalised_advantages_are_data(student, rng):
+    """The result has no gradient, also if V(s) and V(s') come from a network: it weighs the actor's gradient."""
+    arguments = [*gae_case(rng), 0.9, 0.8]
+    for learned, name in ((1, "values"), (2, "next_values")):
+        flows = student.remote(has_a_gradient)(student.gae, arguments, [learned])
+        assert_true(not flows, f"The advantages have a gradient that leads into `{name}`: detach them.")
+
+
 # ---- L16.09: learning while acting
 
 
@@ -967,6 +977,21 @@ def test_entropy_is_rewarded(student, rng):
 
 
 @exercise("joint_loss")
+def test_entropy_teaches_the_actor(student, rng):
+    """The entropy is no constant: its gradient reaches the logits, through the probabilities as well as through their
+    logarithms. Where advantages and value_weight are 0, it is all that is left."""
+    logits, values, actions, advantages, targets = loss_case(rng)
+    case = (logits, values, actions, torch.zeros_like(advantages), targets, 0.0, 0.7)
+    _, (of_logits,) = student.value_and_grad(student.joint_loss, *case, wrt=(0,))
+    flows = bool(as_tensor(of_logits).abs().max() > 1e-6)
+    assert_true(flows, "The entropy sends no gradient into the logits: detach neither it nor the probabilities in it.")
+    logs = torch.log_softmax(logits, 1)
+    entropy = -(logs.exp() * logs).sum(1, keepdim=True)
+    expected = 0.7 * logs.exp() * (logs + entropy) / 7
+    assert_close(of_logits, expected, **DOUBLE, what="the gradient of the entropy's part at the logits")
+
+
+@exercise("joint_loss")
 def test_value_weight_zero_leaves_the_values_alone(student, rng):
     """value_weight multiplies the critic's part, and that only: with 0 the values get no gradient, and the actor's
     stays.
@@ -982,9 +1007,9 @@ def test_value_weight_zero_leaves_the_values_alone(student, rng):
 # ---- L16.07: the whole algorithm
 
 
-def train_in_worker(algorithm, envs, settings, seed, stop_after=0, good_enough=None):
+def train_in_worker(algorithm, envs, settings, seed, stop_after=0, good_enough=None, always=None):
     """Make an actor and a critic, tables where observations are numbers, and let the student's algorithm train them.
-    Runs in the worker."""
+    With `always` that action is taken, whatever the actor says. Runs in the worker."""
     import torch
 
     from course_lib.actor_critic import ActorCriticSettings
@@ -1011,7 +1036,10 @@ def train_in_worker(algorithm, envs, settings, seed, stop_after=0, good_enough=N
         enough = good_enough is not None and len(recent) >= 20 and sum(recent[-20:]) / 20 >= good_enough
         return enough or len(calls) == stop_after
 
-    collector = Collector(envs, lambda observations: policy.sample(observations, source))
+    def act(observations):
+        return policy.sample(observations, source) if always is None else torch.full((len(observations),), always)
+
+    collector = Collector(envs, act)
     steps = algorithm(collector, actor, critic, ActorCriticSettings(**settings), on_update)
     return actor, steps, calls, [parameters.detach() for parameters in table]
 
@@ -1020,7 +1048,7 @@ PROBES = environments.PROBES  # importing the package has registered them with G
 PROBE = {"steps": 6, "total_steps": 3_000, "actor_rate": 0.05, "critic_rate": 0.1, "critic_steps": 4, "gamma": 0.8}
 
 
-def try_probe(student, rng, name, stop_after=0, **changes):
+def try_probe(student, rng, name, stop_after=0, always=None, **changes):
     """Train tables on a probe; gives the lent environment, the returned steps, the calls of on_update, V and the
     policy.
     """
@@ -1029,7 +1057,9 @@ def try_probe(student, rng, name, stop_after=0, **changes):
     lent = Task(name, rng, disguised=False).lend(student, 8, budget=4 * settings["total_steps"] + 1_000)
     train = student.remote(train_in_worker)
     seed = int(rng.integers(2**31))
-    _, steps, calls, (values, logits) = train(student.batch_actor_critic, lent.env, settings, seed, stop_after)
+    _, steps, calls, (values, logits) = train(
+        student.batch_actor_critic, lent.env, settings, seed, stop_after, None, always
+    )
     lent.assert_used()
     return lent, steps, calls, as_tensor(values)[:, 0], as_tensor(logits).softmax(1)
 
@@ -1080,6 +1110,36 @@ def test_one_update_is_so_many_steps_of_the_critic_and_one_of_the_actor(student,
     apart = (policy[0, 1] / policy[0, 0]).log()
     what = "how far apart the two logits are after one update, actor_rate 0.05"
     assert_one_of(apart, torch.tensor(0.1), torch.tensor(-0.1), what=what)
+
+
+@exercise("batch_actor_critic")
+def test_lam_comes_from_the_settings(student, rng):
+    """How far a reward reaches back before the critic has learned anything is `settings.lam`'s business: in a world
+    whose second step pays 1, the first target of a critic that says 0 is gamma lam."""
+    lam = float(rng.uniform(0.2, 0.7))
+    *_, values, _ = try_probe(student, rng, "course/ProbeDelay-v0", stop_after=1, critic_steps=150, lam=lam)
+    what = f"V after one update with gamma = 0.8, lam = {lam:.2f} and 150 steps of the critic"
+    assert_close(values[:2], [0.8 * lam, 1.0], atol=0.02, rtol=0.0, what=what)
+
+
+@exercise("batch_actor_critic")
+def test_advantages_come_from_the_critic_before_it_is_fitted(student, rng):
+    """Step 2 stands before step 3: the actor is judged by the critic that did not know this segment yet."""
+    # State 0 pays -1 and state 1 pays 1, and V is 0: advantages have these signs. ONE step of Adam of length 3 carries
+    # V to -3 and 3, beyond both rewards, so that advantages from the fitted critic have the opposite signs. (Both
+    # states occur among 24, but for one case in eight million.)
+    action = int(rng.integers(2))
+    *_, policy = try_probe(
+        student, rng, "course/ProbeObservation-v0", stop_after=1, always=action, critic_rate=3.0, critic_steps=1
+    )
+    apart = (policy[:2, action] / policy[:2, 1 - action]).log()
+    assert_true(
+        not bool((torch.sign(apart) == torch.tensor([1.0, -1.0])).all()),
+        "The actor moves towards what went worse than the critic had said, and away from what went better: compute the "
+        "advantages with the critic as it is BEFORE it is fitted.",
+    )
+    what = "how far apart the logits of both states are after one update, actor_rate 0.05"
+    assert_close(apart, [-0.1, 0.1], atol=0.005, rtol=0.0, what=what)
 
 
 @exercise("batch_actor_critic")
