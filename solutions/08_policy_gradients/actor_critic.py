@@ -443,14 +443,67 @@ from course_lib.actor_critic import batch_actor_critic
 
 # %% check="batch_actor_critic"
 with check("batch_actor_critic"):
+
+    def tables(world, updates, **numbers):
+        """Updates of tables that begin with zeros, in a world of few states, where action 0 is taken all the time."""
+        actor, critic, seen = nn.Embedding(3, 2), nn.Embedding(3, 1), []
+        nn.init.zeros_(actor.weight)
+        nn.init.zeros_(critic.weight)
+        walkers = Collector(vector_env(world, 8), lambda states: torch.zeros(len(states), dtype=torch.int64), seed=0)
+        plan = {"total_steps": 200, "actor_rate": 0.05, "critic_rate": 0.1, "critic_steps": 150, "gamma": 0.8}
+        plan = ActorCriticSettings(steps=6, **plan | numbers)
+
+        def enough(steps, loss):
+            seen.append(steps)
+            return len(seen) == updates
+
+        batch_actor_critic(walkers, actor, critic, plan, enough)
+        return critic.weight.detach().flatten(), actor.weight.detach(), seen
+
+    # Two steps, and the second pays 1. The state with number 2 is the end, where nobody acts.
+    v, logits, seen = tables("course/ProbeDelay-v0", updates=1, lam=0.5)
+    expect_true(bool(seen), "Call on_update(steps, loss) after each update.")
+    expect_true(seen[0] == 32, f"Four of six rows are steps here, and two are resets: 32 valid steps, not {seen[0]}.")
+    expect_true(len(seen) == 1, "Stop when on_update answers true.")
+    expect_close(
+        v[:2], [0.4, 1.0], "The first target is gamma lam where V is 0: settings.gamma, settings.lam.", atol=0.02
+    )
+    expect_close(v[2], 0.0, "The critic has learned from rows that only reset: use the valid ones.")
+    message = (
+        "The actor takes ONE step in an update, as long as its rate. Shorter? (M, 1) times (M,) is (M, M): squeeze."
+    )
+    expect_close(logits[1].abs(), [0.05, 0.05], message, atol=1e-3)
+    v, *_ = tables("course/ProbeDelay-v0", updates=2, lam=0.5)
+    expect_close(v[:2], [0.8, 1.0], "The critic's targets are A + V(s), not A.", atol=0.02)
+    # One state, every step pays 1, and after three of them time is up.
+    v, *_ = tables("course/ProbeTruncation-v0", updates=2, lam=0.0)
+    expect_close(v[0], 1.8, "Truncated is not terminated: all targets are 1, then all are 1 + 0.8 * 1.", atol=0.02)
+    # One step that pays 1, after which the world ends, though it looks as before.
+    v, *_ = tables("course/ProbeTermination-v0", updates=2, lam=0.0)
+    expect_close(v[0], 1.0, "Where the world ended V(s') counts as 0.", atol=0.02)
+    # One step: state 0 pays -1, state 1 pays 1.
+    _, logits, _ = tables("course/ProbeObservation-v0", updates=6, critic_rate=0.01, critic_steps=1)
+    message = (
+        "What pays -1 becomes less probable, what pays 1 more: see the sign, and weigh the actions that WERE taken."
+    )
+    expect_close(logits[:2, 0], [-0.3, 0.3], message, atol=0.05)
+    # Here the critic overshoots both rewards in its only step.
+    _, logits, _ = tables("course/ProbeObservation-v0", updates=1, critic_rate=3.0, critic_steps=1)
+    message = "The advantages are those of the critic as it was: evaluate V BEFORE it is fitted."
+    expect_true(bool(logits[0, 0] < 0 < logits[1, 0]), message)
+
     source = torch.Generator().manual_seed(0)
     actor, critic = small_network(4, (32,), 2, source), small_network(4, (32,), 1, source)
-    act = partial(CategoricalPolicy(actor).sample, generator=source)
+    policy, acted, seen = CategoricalPolicy(actor), [], []
+
+    def act(observations):
+        acted.append(len(observations))
+        return policy.sample(observations, source)
+
     walkers = Collector(vector_env("CartPole-v1", 8), act, seed=0)
-    seen = []
     small = ActorCriticSettings(steps=16, total_steps=6_000, critic_rate=3e-3, critic_steps=10)
     total = batch_actor_critic(walkers, actor, critic, small, lambda steps, loss: seen.append(steps))
-    expect_true(bool(seen), "Call on_update(steps, loss) after each update.")
+    expect_true(sum(acted) >= total, "Learn from segments of the collector that you are given, and of no other.")
     expect_true(seen == sorted(set(seen)) and total == seen[-1], "Count the valid steps, and return their number.")
     expect_true(6_000 <= total < 6_000 + 128, f"Stop at total_steps: {total} steps were made.")
     segment = walkers.segment(1000)
@@ -459,27 +512,6 @@ with check("batch_actor_critic"):
     value = critic(torch.zeros(1, 4)).item()
     message = "An upright pole is worth far more than one step. Are the critic's targets A + V(s)?"
     expect_true(value > 5, f"{message} It says {value:.1f}.")
-
-    def after_one_update(world, **numbers):
-        """Tables of zeros, one update in a world of one or two steps, and action 0 all the time."""
-        actor, critic = nn.Embedding(3, 2), nn.Embedding(3, 1)
-        nn.init.zeros_(actor.weight)
-        nn.init.zeros_(critic.weight)
-        walkers = Collector(vector_env(world, 8), lambda seen: torch.zeros(len(seen), dtype=torch.int64), seed=0)
-        batch_actor_critic(walkers, actor, critic, ActorCriticSettings(steps=6, total_steps=1, **numbers))
-        return critic.weight.detach().flatten(), actor.weight.detach()
-
-    # Two steps, and the second pays 1.
-    v, _ = after_one_update("course/ProbeDelay-v0", critic_rate=0.1, critic_steps=150, gamma=0.8, lam=0.5)
-    expect_close(
-        v[:2], [0.4, 1.0], "A first target is gamma lam where V is 0: settings.gamma, settings.lam.", atol=0.02
-    )
-    # One step: state 0 pays -1, state 1 pays 1. A critic with a rate of 3 overshoots both.
-    _, logits = after_one_update("course/ProbeObservation-v0", critic_rate=3.0, critic_steps=1)
-    expect_true(
-        bool(logits[0, 0] < 0 < logits[1, 0]),
-        "What pays -1 should become less probable and what pays 1 more: evaluate V BEFORE the critic is fitted.",
-    )
 
 # %% [markdown]
 # ## 5. Discounting
