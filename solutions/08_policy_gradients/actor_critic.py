@@ -223,7 +223,7 @@ from course_lib.actor_critic import fit_value
 # %% check="fit_value"
 with check("fit_value"):
     states = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])  # one-hot: the critic is a table of two values
-    targets = torch.tensor([1.0, 3.0, 7.0])
+    targets = torch.tensor([1.0, 3.0, 7.0], requires_grad=True)
     table = nn.Linear(2, 1, bias=False)
     nn.init.zeros_(table.weight)
     losses = fit_value(table, states, targets, torch.optim.SGD(table.parameters(), lr=1.0), steps=100)
@@ -231,6 +231,7 @@ with check("fit_value"):
     expect_true(len(losses) == 100, f"One loss for each step; found {len(losses)}.")
     message = "A table learns the mean target of each state. Both near 3.7? (N, 1) minus (N,) is (N, N): squeeze."
     expect_close(table.weight[0], [2.0, 7.0], message, rtol=1e-3)
+    expect_true(targets.grad is None, "The targets got a gradient: they are data, so detach them.")
 
 # %% [markdown]
 # ## 3. One step is enough, if V is known
@@ -615,6 +616,18 @@ with check("online_ac_step"):
     error, actor_weight, _ = one_step(ended=True)
     expect_close(error, [2.0], "The world ended: d = r - V(s).")
     expect_close(actor_weight, [1.0, -1.0], "The actor's weight is d as well.")
+    # Two actors whose worlds end, twice: d = (2, 0) and then (1, -2).
+    actor, critic = nn.Linear(1, 2, bias=False), nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(actor.weight)
+    nn.init.ones_(critic.weight)
+    sgd = [torch.optim.SGD(network.parameters(), 1.0) for network in (actor, critic)]
+    s, ended = torch.tensor([[1.0], [2.0]]), torch.tensor([True, True])
+    step = (s, torch.tensor([0, 1]), torch.tensor([3.0, 2.0]), s, ended, 0.5)
+    online_ac_step(actor, critic, *sgd, *step)
+    expect_close(critic.weight.item(), 2.0, "1 + MEAN of d * s. Found 2.25? (N, 1) minus (N,) is (N, N): squeeze.")
+    expect_close(actor.weight.flatten(), [0.5, -0.5], "The MEAN over the actors, for the actor too.")
+    online_ac_step(actor, critic, *sgd, *step)
+    expect_close(critic.weight.item(), 0.5, "The second step begins with fresh gradients: zero_grad.")
 
 # %% [markdown]
 # **Two networks or one?** Two are simple and stable (`SeparateAC`), and share no features. A shared trunk learns what both
@@ -634,14 +647,19 @@ from course_lib.actor_critic import SharedAC
 # %% check="SharedAC"
 with check("SharedAC"):
     network = SharedAC(4, 2, hidden=8)
-    logits, values = network(torch.randn(5, 4))
+    seen = torch.randn(5, 4)
+    logits, values = network(seen)
     expect_shape(logits, (5, 2), "One logit for each action.")
     expect_shape(values, (5,), "One number for each observation: squeeze the last axis.")
     expect_shape(network(torch.randn(1, 4))[1], (1,), "A batch of one keeps its axis.")
     count = sum(parameter.numel() for parameter in network.parameters())
     expect_true(count == 139, f"One trunk and two heads have 139 parameters; found {count}.")
+    features = network.trunk(seen)
+    expect_close(logits, network.policy_head(features), "The logits are what policy_head makes of trunk's features.")
+    expect_close(values, network.value_head(features)[:, 0], "The values are what value_head makes of them.")
     values.sum().backward()
-    expect_true(network.trunk[0].weight.grad.abs().sum() > 0, "The critic's gradient should reach the trunk.")
+    taught = [p.grad is not None and bool(p.grad.any()) for p in network.trunk.parameters()]
+    expect_true(all(taught), "The critic's gradient should reach the trunk.")
 
 # %% exercise="joint_loss" points=4 minutes=12 difficulty=2 lecture="L16.10"
 from course_lib.actor_critic import joint_loss
