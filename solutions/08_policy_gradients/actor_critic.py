@@ -335,6 +335,7 @@ with check("TDGammonLite"):
     one_move = (1, 1, 0, -1, -1, 0, 0, 0, 0)
     won = (1, 1, 1, -1, -1, 0, 0, 0, 0)
     expect_close(player.value(won), 1.0, "Where the game is over the value is the outcome.")
+    expect_close(player.value((1, -1, 1, 1, -1, -1, -1, 1, 1)), 0.0, "A draw is worth 0.")
     expect_close(player.value(EMPTY), 0.0, "A board that was never seen has the value 0.")
     expect_true(player.choose(one_move) == won, "Crosses complete their row: the largest value.")
     other = (1, 1, 0, -1, -1, 0, 1, 0, 0)
@@ -562,6 +563,8 @@ from course_lib.actor_critic import death_state
 
 # %% check="death_state"
 with check("death_state"):
+    stay_or_go = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]])
+    earned, half = torch.tensor([[1.0, 0.0], [2.0, 2.0]]), torch.full((2, 2), 0.5)
     mortal, pay = death_state(stay_or_go, earned, 0.75)
     expect_shape(mortal, (3, 2, 3), "One more state, the last one, to come from and to go to.")
     expect_close(mortal.sum(2), torch.ones(3, 2), "Every row of probabilities sums to 1.")
