@@ -1158,7 +1158,7 @@ def test_steps_are_counted_and_reported(student, rng):
 
 @exercise("batch_actor_critic", weight=3)
 def test_balances_the_pole(student, rng):
-    """Trained in the grader's CartPole, the policy balances the pole for 120 steps and more, on average over 100
+    """Trained in the grader's CartPole, the policy balances the pole for 80 steps and more, on average over 100
     episodes there, in which it draws its actions. Features and actions have changed places, so that only what was
     learned there helps.
 
@@ -1166,7 +1166,7 @@ def test_balances_the_pole(student, rng):
     """
     # On fifty seeds the reference met that rule after 12,000 steps in the median and 19,500 at most. Actions are drawn
     # because one untrained network in six balances the pole for more than 120 steps when it acts greedily; drawn
-    # actions of an untrained network last 22.
+    # actions of an untrained network last 22. Of 22 trained references one got 116, the others 138 and more.
     task = Task("CartPole-v1", rng)
     lent = task.lend(student, 8, budget=40_000)
     settings = {"steps": 16, "total_steps": 30_000, "actor_rate": 3e-3, "critic_rate": 3e-3, "critic_steps": 10}
@@ -1175,7 +1175,7 @@ def test_balances_the_pole(student, rng):
     actor, *_ = train(student.batch_actor_critic, lent.env, settings, seed, 0, 250.0)
     lent.assert_used(2_000)
     lent.assert_within_budget()
-    task.evaluate(sampled(actor, rng)).assert_mean_at_least(120)
+    task.evaluate(sampled(actor, rng)).assert_mean_at_least(80)
 
 
 # ---- the quiz
