@@ -1042,13 +1042,14 @@ def test_rarer_with_every_dimension(student, rng):
 @exercise("definite_fraction", weight=0.5)
 def test_share_comes_from_the_generator(student, rng):
     """The same generator seed gives the same share, another seed another one (of eight seeds, not all the same)."""
-    seed = int(rng.integers(0, 2**30))
-    first, again = (student.definite_fraction(2, 500, torch.Generator().manual_seed(seed)) for _ in range(2))
-    assert_equal(first, again, what="the share with the same seed")
-    others = {
-        float(as_array(student.definite_fraction(2, 500, torch.Generator().manual_seed(seed + k)))) for k in range(8)
-    }
-    assert_true(len(others) > 1, "Every seed gives the same share.")
+    seeds = [int(rng.integers(0, 2**30)) for _ in range(8)]
+    # Two shares of 200 matrices agree by chance in one case of twenty; eight pairs do in one of ten billion.
+    first, again = (
+        [float(as_array(student.definite_fraction(2, 200, torch.Generator().manual_seed(seed)))) for seed in seeds]
+        for _ in range(2)
+    )
+    assert_true(first == again, "The same seed gives another share: draw every matrix from the generator.")
+    assert_true(len(set(first)) > 1, "Every seed gives the same share.")
 
 
 # ---- L04.10: the sign alone
