@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import random
 import re
-import sys
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import FunctionType, ModuleType
 
 import pytest
 import torch
+from benchmark_scripts import load_benchmark
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -348,14 +346,8 @@ def test_training_reports_what_happened() -> None:
 
 
 @pytest.fixture(scope="module")
-def benchmark(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("actor_critic_benchmark", root / "benchmarks" / "actor_critic.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # a dataclass looks its module up
-    spec.loader.exec_module(module)
-    return module
+def benchmark() -> ModuleType:
+    return load_benchmark("actor_critic")
 
 
 def test_the_benchmark_runs(benchmark: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
-
-ROOT = Path(__file__).resolve().parent.parent
+from benchmark_scripts import load_benchmark
 
 
 @pytest.fixture(scope="module")
 def peers() -> ModuleType:
-    path = ROOT / "benchmarks" / "actor_critic_peers.py"
-    spec = importlib.util.spec_from_file_location("actor_critic_peers", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["actor_critic_peers"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("actor_critic_peers")
 
 
 @pytest.mark.parametrize("contender", ["actor_critic", "reinforce"])

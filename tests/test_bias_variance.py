@@ -3,18 +3,16 @@ notebook."""
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import math
 import re
-import sys
 from functools import partial
-from pathlib import Path
 from types import FunctionType, ModuleType
 
 import numpy as np
 import pytest
 import torch
+from benchmark_scripts import load_benchmark
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from library_cases import assert_specification, devices, draw, dtypes, seeds
@@ -516,14 +514,8 @@ def test_measuring_changes_nothing_about_the_training() -> None:
 
 
 @pytest.fixture(scope="module")
-def benchmark(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bias_variance_claims", root / "benchmarks" / "bias_variance.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # a dataclass looks its module up
-    spec.loader.exec_module(module)
-    return module
+def benchmark() -> ModuleType:
+    return load_benchmark("bias_variance")
 
 
 def test_measured_decomposition(benchmark: ModuleType) -> None:

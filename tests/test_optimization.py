@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import io
 import itertools
 import math
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from benchmark_scripts import load_benchmark
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -498,14 +497,8 @@ def test_the_figures_say_what_the_formulas_say() -> None:
 
 
 @pytest.fixture(scope="module")
-def benchmark(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("optimizers_benchmark", root / "benchmarks" / "optimizers.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # a dataclass looks its module up
-    spec.loader.exec_module(module)
-    return module
+def benchmark() -> ModuleType:
+    return load_benchmark("optimizers")
 
 
 def test_adam_ends_lower_in_odd_units(benchmark: ModuleType) -> None:

@@ -6,15 +6,14 @@ mean over it is an expectation, and tests of unbiasedness need no luck.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from benchmark_scripts import load_benchmark
 
 from course_lib.kit.environments import (
     Tables,
@@ -465,18 +464,11 @@ def test_losses_and_policies_on_cuda() -> None:
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> Any:
-    path = Path(__file__).resolve().parent.parent / "benchmarks" / "policy_gradients.py"
-    spec = importlib.util.spec_from_file_location("benchmark_policy_gradients", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def benchmark() -> ModuleType:
+    return load_benchmark("policy_gradients")
 
 
-def test_the_benchmark_counts_steps_of_episodes(benchmark: Any) -> None:
+def test_the_benchmark_counts_steps_of_episodes(benchmark: ModuleType) -> None:
     run = benchmark.train(ReinforceSettings(episodes=4, updates=2), 0, 5)
     assert 2 * 4 * 8 < run.steps < 2 * 4 * 100, "two batches of four short episodes"
     assert run.to_bar is None
@@ -484,7 +476,7 @@ def test_the_benchmark_counts_steps_of_episodes(benchmark: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_cartpole_reaches_its_headline(benchmark: Any, seed: int) -> None:
+def test_cartpole_reaches_its_headline(benchmark: ModuleType, seed: int) -> None:
     """As stated: 500 on nine of ten seeds and 495 on the other, the bar being 450."""
     run = benchmark.train(ReinforceSettings(), seed, 100)
     assert run.evaluated >= 450
@@ -492,7 +484,7 @@ def test_cartpole_reaches_its_headline(benchmark: Any, seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_the_pendulum_swings_up(benchmark: Any) -> None:
+def test_the_pendulum_swings_up(benchmark: ModuleType) -> None:
     """As stated: from about -1,200 to between -802 and -194 over ten seeds."""
     run = benchmark.train(PENDULUM, 0, 100)
     assert run.before < -1100

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from benchmark_scripts import load_benchmark
 
 
 @pytest.fixture(scope="module")
-def benchmark(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("softmax_digits", root / "benchmarks" / "softmax_digits.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # a dataclass looks its module up
-    spec.loader.exec_module(module)
-    return module
+def benchmark() -> ModuleType:
+    return load_benchmark("softmax_digits")
 
 
 def test_digits_reach_94_per_cent(benchmark: ModuleType) -> None:
