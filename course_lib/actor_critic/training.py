@@ -189,7 +189,8 @@ def train_actor_critic(
         The run. Its `evaluations` are on episodes that were not trained on and are not counted
         as steps.
 
-    >>> run = train_actor_critic(ActorCriticSettings(total_steps=300, evaluate_every=200, evaluation_episodes=2))
+    >>> plan = ActorCriticSettings(actors=8, total_steps=300, evaluate_every=200, evaluation_episodes=2)
+    >>> run = train_actor_critic(plan)
     >>> len(run.evaluations), run.steps >= 300
     (2, True)
 
