@@ -402,9 +402,7 @@ def write_results(out: Path, record: Record, ledger: SlipLedger | None = None) -
         The path that was written.
     """
     path = results_path(out, record.student)
-    write_atomically(
-        path, json.dumps(gradescope_results(record, ledger), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    )
+    write_atomically(path, json.dumps(gradescope_results(record, ledger), ensure_ascii=False, allow_nan=False) + "\n")
     return path
 
 

@@ -22,7 +22,7 @@ from alembic.script import ScriptDirectory
 from nbgrader import api, utils
 from nbgrader.api import Gradebook
 from nbgrader.dbutil import ALEMBIC_DIR
-from sqlalchemy import event, text
+from sqlalchemy import bindparam, event, insert, select, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from autograder.curriculum import Assignment, Curriculum
@@ -280,23 +280,21 @@ def _write_cells(session: Any, notebook: api.Notebook, manifest: Manifest) -> No
 
 def _mirror(session: Any, submission: api.SubmittedAssignment) -> None:
     """Give a submission a row for every notebook, grade cell and solution cell of its assignment."""
-    present = {notebook.notebook_id: notebook for notebook in submission.notebooks}
+    present = {mine.notebook_id for mine in submission.notebooks}
     for notebook in submission.assignment.notebooks:
-        mine = present.get(notebook.id)
-        if mine is None:
-            mine = api.SubmittedNotebook(notebook=notebook, assignment=submission)
-            session.add(mine)
-            session.flush()
-        graded = {row.cell_id for row in session.query(api.Grade).filter_by(notebook_id=mine.id)}
-        commented = {row.cell_id for row in session.query(api.Comment).filter_by(notebook_id=mine.id)}
-        for cell in session.query(api.GradeCell).filter_by(notebook_id=notebook.id):
-            if cell.id not in graded:
-                session.add(api.Grade(cell_id=cell.id, notebook_id=mine.id, needs_manual_grade=False))
-        for cell in session.query(api.SolutionCell).filter_by(notebook_id=notebook.id):
-            if cell.id not in commented:
-                session.add(api.Comment(cell_id=cell.id, notebook_id=mine.id))
+        if notebook.id not in present:
+            session.add(api.SubmittedNotebook(notebook=notebook, assignment=submission))
     session.flush()
-    session.expire(submission)
+    for mine in submission.notebooks:
+        for rows, cells, values in (
+            (_GRADES, api.GradeCell, {"needs_manual_grade": False}),
+            (_COMMENTS, api.SolutionCell, {}),
+        ):
+            there = set(session.scalars(select(rows.c.cell_id).where(rows.c.notebook_id == mine.id)))
+            wanted = session.scalars(select(cells.id).where(cells.notebook_id == mine.notebook_id))
+            new = [{"cell_id": cell, "notebook_id": mine.id, **values} for cell in wanted if cell not in there]
+            if new:
+                session.execute(insert(rows), new)
 
 
 def write_record(
@@ -346,39 +344,65 @@ def _write_submission(session: Any, record: Record) -> None:
     timestamp = _utc(parse_time(record.received, "UTC")) if record.received else None
     handed_in_again = submission.timestamp is not None and submission.timestamp != timestamp
     submission.timestamp = timestamp
+    session.flush()
     results = {notebook.name: notebook for notebook in record.notebooks}
     for mine in submission.notebooks:
         result = results.get(mine.notebook.name)
         exercises: dict[tuple[str, str], ExerciseResult] = {}
         if result is not None:
             exercises = {(e.kind, e.name): e for e in result.exercises}
-        cells = {cell.id: cell.name for cell in session.query(api.BaseCell).filter_by(notebook_id=mine.notebook_id)}
-        for grade in session.query(api.Grade).filter_by(notebook_id=mine.id):
-            exercise = exercises.get(exercise_of(cells[grade.cell_id]))
-            _write_grade(grade, exercise, result, handed_in_again)
-        for comment in session.query(api.Comment).filter_by(notebook_id=mine.id):
-            exercise = exercises.get(exercise_of(cells[comment.cell_id]))
-            comment.auto_comment = None if exercise is None else short_comment(exercise)
+        _write_grades(session, mine.id, exercises, result, handed_in_again)
+        _write_comments(session, mine.id, exercises)
 
 
-def _write_grade(
-    grade: api.Grade, exercise: ExerciseResult | None, notebook: NotebookResult | None, again: bool
+# Rows are written through the tables: as objects of nbgrader's classes they take ten times as long.
+_GRADES, _COMMENTS, _CELLS = api.Grade.__table__, api.Comment.__table__, api.BaseCell.__table__
+
+
+def _write_grades(
+    session: Any,
+    mine: str,
+    exercises: Mapping[tuple[str, str], ExerciseResult],
+    notebook: NotebookResult | None,
+    again: bool,
 ) -> None:
-    score: float | None
+    columns = (_GRADES.c.id, _CELLS.c.name, _GRADES.c.auto_score, _GRADES.c.manual_score, _GRADES.c.needs_manual_grade)
+    joined = _GRADES.join(_CELLS, _CELLS.c.id == _GRADES.c.cell_id)
+    changes = []
+    for row in session.execute(select(*columns).select_from(joined).where(_GRADES.c.notebook_id == mine)).all():
+        score, waits = _score(exercises.get(exercise_of(row.name)), notebook)
+        if row.manual_score is not None:  # what a person decided waits for a second look when its ground has moved
+            waits = row.needs_manual_grade or row.auto_score != score or again
+        if (row.auto_score, row.needs_manual_grade) != (score, waits):
+            changes.append({"row": row.id, "score": score, "waits": waits})
+    if changes:
+        update = _GRADES.update().where(_GRADES.c.id == bindparam("row"))
+        session.execute(update.values(auto_score=bindparam("score"), needs_manual_grade=bindparam("waits")), changes)
+
+
+def _score(exercise: ExerciseResult | None, notebook: NotebookResult | None) -> tuple[float | None, bool]:
+    """The score by machine, and whether a person has to decide."""
     if exercise is None:
         # Nothing is known about this cell: a zero where there was nothing to grade, a person decides where we failed.
         ours = notebook is not None and notebook.status == "grader_error"
-        score, waits = (None, True) if ours else (0.0, False)
-    elif exercise.status == "grader_error" or exercise.status == "manual":
-        score, waits = None, True
-    else:
-        score, waits = exercise.score, False
-    changed = grade.auto_score != score
-    grade.auto_score = score
-    if grade.manual_score is None:
-        grade.needs_manual_grade = waits
-    elif changed or again:
-        grade.needs_manual_grade = True
+        return (None, True) if ours else (0.0, False)
+    if exercise.status in ("grader_error", "manual"):
+        return None, True
+    return exercise.score, False
+
+
+def _write_comments(session: Any, mine: str, exercises: Mapping[tuple[str, str], ExerciseResult]) -> None:
+    columns = (_COMMENTS.c.id, _CELLS.c.name, _COMMENTS.c.auto_comment)
+    joined = _COMMENTS.join(_CELLS, _CELLS.c.id == _COMMENTS.c.cell_id)
+    changes = []
+    for row in session.execute(select(*columns).select_from(joined).where(_COMMENTS.c.notebook_id == mine)).all():
+        exercise = exercises.get(exercise_of(row.name))
+        comment = None if exercise is None else short_comment(exercise)
+        if row.auto_comment != comment:
+            changes.append({"row": row.id, "comment": comment})
+    if changes:
+        update = _COMMENTS.update().where(_COMMENTS.c.id == bindparam("row"))
+        session.execute(update.values(auto_comment=bindparam("comment")), changes)
 
 
 def short_comment(exercise: ExerciseResult) -> str | None:

@@ -1,9 +1,7 @@
 """Lanes: judging processes, each with its own warm zygote, which grade submissions that the driver hands them, one
 after the other.
 
-Started by `autograder.schedule` as ``python -m autograder.lane FD``: an office (`autograder.office`) that warms up and
-forks a lane, and for it a zygote, whenever the driver asks. Settings, the course secret among them, come over the
-socket, because they must not stand on a command line. A lane reads one JSON job a line from a socket of its own and
+They are forked from an office (`autograder.office`). A lane reads one JSON job a line from a socket of its own and
 answers with one JSON line each. The driver holds no torch, no student code and no hidden test; a lane that dies
 costs one submission, which is tried again in a fresh lane.
 """
@@ -14,36 +12,39 @@ import dataclasses
 import functools
 import gc
 import json
-import os
 import resource
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from autograder.curriculum import Assignment, Limits, load_curriculum
 from autograder.errors import CourseError
 from autograder.grading import Examiner, grade_job
 from autograder.jobs import job_from_json
 from autograder.judge.seeds import SeedSource
-from autograder.office import Orders
 from autograder.preparation import load_prepared, with_examiner
 from autograder.sandbox import confine
 from autograder.sandbox.client import SandboxFault, Twin, Zygote
+
+if TYPE_CHECKING:
+    from autograder.office import Orders
+    from autograder.sandbox.launch import ZygoteProcess
 
 # What hidden tests and checkers may take beyond the warm start, when they work on what a student's code has returned.
 JUDGE_MEMORY = 6 << 30
 
 
-def main() -> None:
-    """Warm up, and fork lanes until the driver hangs up."""
-    confine.die_with_parent()
-    os.dup2(2, 1)  # whatever prints in here is no output of `course grade`
-    import torch
+def work_for(orders: Orders, sandbox: ZygoteProcess | None) -> None:
+    """Warm up, and fork lanes until the driver hangs up.
 
+    Args:
+        orders: of the driver. sandbox: the zygote that has been started for them.
+    """
     torch.set_num_threads(1)
-    orders = Orders()
     settings = orders.settings()
     curriculum = load_curriculum(Path(settings["root"]) / "course.toml")
     assignment = curriculum.assignment(settings["assignment"])
@@ -64,7 +65,8 @@ def main() -> None:
 
     try:
         prepared = load_prepared(curriculum, assignment, Path(settings["folder"]))
-        with_examiner(prepared, settings["level"], SeedSource(bytes.fromhex(settings["secret"])), work)
+        seeds = SeedSource(bytes.fromhex(settings["secret"]))
+        with_examiner(prepared, settings["level"], seeds, work, sandbox)
     except CourseError as error:
         refusal = {"refused": str(error)}
         orders.serve(lambda: lambda line: _Line(line).say(refusal))
@@ -107,7 +109,3 @@ def _grade(examiner: Examiner, zygote: Twin, assignment: Assignment, line: socke
         if not zygote.alive():  # the machine has ended it: the driver tries again in another lane
             sys.exit("the sandbox of this judge process has ended")
         talk.say({"record": record.to_json()})
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,11 @@
 """An office: the warm process from which the lanes of a run are forked, and which ends them when the driver says so.
 
 What every lane needs (torch, the collected suites, a warm zygote) is made once, here; the office itself grades
-nothing, so that no submission can hurt it. Its orders come as datagrams, one JSON object each, with a socket beside
-those that open a lane. When the driver hangs up, or dies, the office ends its lanes and itself.
+nothing, so that no submission can hurt it. Started by `autograder.schedule` as ``python -m autograder.office FD``. Its
+orders come as datagrams, one JSON object each, with a socket beside those that open a lane; settings, the course secret
+among them, come that way because they must not stand on a command line. The first orders say what sandbox there will
+be, which starts before anything else because it takes longest, and what is to be graded. When the driver hangs up, or
+dies, the office ends its lanes and itself.
 """
 
 from __future__ import annotations
@@ -14,9 +17,12 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from autograder.errors import CourseError
 from autograder.sandbox import confine
+from autograder.sandbox.launch import ZygoteProcess
 
 LONGEST_ORDER = 1 << 20
 
@@ -28,8 +34,19 @@ class Orders:
         self.socket = socket.socket(fileno=int(sys.argv[1]))
         self.children: dict[int, int] = {}  # lane -> process
 
+    def sandbox(self) -> ZygoteProcess | None:
+        """Start the sandbox that the first order asks for; None where it cannot be, which its user will be told."""
+        order = self._next()
+        with contextlib.suppress(CourseError, OSError):
+            return ZygoteProcess(Path(order["library"]), order["level"])
+        return None
+
     def settings(self) -> dict[str, Any]:
-        """The first order: what a lane has to know. Ends the process where the driver has gone."""
+        """The second order: what a lane has to know."""
+        return self._next()
+
+    def _next(self) -> dict[str, Any]:
+        """Ends the process where the driver has gone."""
         return json.loads(self.socket.recv(LONGEST_ORDER) or sys.exit(0))
 
     def serve(self, open_lane: Callable[[], Callable[[socket.socket], None]]) -> None:
@@ -78,3 +95,18 @@ class Orders:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+def main() -> None:
+    """Warm up, and fork lanes until the driver hangs up."""
+    confine.die_with_parent()
+    os.dup2(2, 1)  # whatever prints in here is no output of `course grade`
+    orders = Orders()
+    sandbox = orders.sandbox()
+    from autograder import lane  # and with it torch
+
+    lane.work_for(orders, sandbox)
+
+
+if __name__ == "__main__":
+    main()

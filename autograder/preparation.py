@@ -21,6 +21,7 @@ from autograder.misconceptions import Pattern, read_patterns
 if TYPE_CHECKING:
     from autograder.grading import Examiner
     from autograder.judge.suite import Suite
+    from autograder.sandbox.launch import ZygoteProcess
 
 T = TypeVar("T")
 
@@ -59,11 +60,18 @@ def prepare(curriculum: Curriculum, assignment: Assignment, folder: Path) -> Pre
             )
     manifests = {n.name: build_notebook(n, curriculum).manifest for n in assignment.notebooks}
     for name, manifest in manifests.items():
-        (folder / f"{name}.manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-    library = folder / "library"
-    library.mkdir()
+        path = folder / f"{name}.manifest.json"
+        path.touch(mode=0o600)  # it holds the answers
+        path.write_text(manifest.to_json(), encoding="utf-8")
+    library = library_folder(folder)
+    library.mkdir(exist_ok=True)  # a sandbox may wait for it already
     student_edition(curriculum, assignment, library)
     return Prepared(curriculum, assignment, manifests, library, _warm(manifests))
+
+
+def library_folder(folder: Path) -> Path:
+    """Where `prepare` puts the student edition of the library."""
+    return folder / "library"
 
 
 def load_prepared(curriculum: Curriculum, assignment: Assignment, folder: Path) -> Prepared:
@@ -72,11 +80,17 @@ def load_prepared(curriculum: Curriculum, assignment: Assignment, folder: Path) 
         n.name: Manifest.from_json((folder / f"{n.name}.manifest.json").read_text(encoding="utf-8"))
         for n in assignment.notebooks
     }
-    return Prepared(curriculum, assignment, manifests, folder / "library", _warm(manifests))
+    return Prepared(curriculum, assignment, manifests, library_folder(folder), _warm(manifests))
 
 
-def with_examiner(prepared: Prepared, level: str, seeds: SeedSource, work: Callable[[Examiner], T]) -> T:
-    """Start a zygote, collect the suites and call `work`.
+def with_examiner(
+    prepared: Prepared,
+    level: str,
+    seeds: SeedSource,
+    work: Callable[[Examiner], T],
+    sandbox: ZygoteProcess | None = None,
+) -> T:
+    """Start a zygote (or take the one that has been started), collect the suites and call `work`.
 
     Raises:
         CourseError: the machine offers less isolation than `level`. GraderFault, SandboxFault: something of ours
@@ -86,7 +100,9 @@ def with_examiner(prepared: Prepared, level: str, seeds: SeedSource, work: Calla
     from autograder.judge.suite import with_suite
     from autograder.sandbox.client import Zygote
 
-    with Zygote(prepared.library, level, prepared.warm) as zygote:  # it gets warm while the suites are collected
+    with Zygote(
+        prepared.library, level, prepared.warm, sandbox
+    ) as zygote:  # it gets warm while the suites are collected
 
         def start(suite: Suite) -> T:
             zygote.wait()

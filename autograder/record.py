@@ -7,8 +7,8 @@ quiz and written answer, which holds one `TestResult` per hidden test.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
-import types
 import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -112,7 +112,8 @@ class Record:
     schema: int = SCHEMA
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, sort_keys=True)
+        """One line of JSON. Keys are sorted, so that equal records are equal as text."""
+        return json.dumps(self, default=vars, ensure_ascii=False, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Record:
@@ -128,16 +129,21 @@ class Record:
         return _revive(cls, data)
 
 
-def _revive(kind: Any, data: Any) -> Any:
-    """Turn decoded JSON back into the dataclass `kind`, following its annotations."""
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = typing.get_type_hints(kind)
-        known = {f.name for f in dataclasses.fields(kind)}
-        return kind(**{key: _revive(hints[key], value) for key, value in data.items() if key in known})
-    origin = typing.get_origin(kind)
-    if origin is list:
-        (item,) = typing.get_args(kind)
-        return [_revive(item, value) for value in data]
-    if origin in (typing.Union, types.UnionType):
-        return data
-    return data
+def _revive(kind: type, data: dict[str, Any]) -> Any:
+    """Turn decoded JSON back into the dataclass `kind`, and what it holds lists of into theirs."""
+    inner = _inner_kinds(kind)
+    return kind(
+        **{
+            key: value if inner[key] is None else [_revive(inner[key], item) for item in value]
+            for key, value in data.items()
+            if key in inner
+        }
+    )
+
+
+@functools.cache
+def _inner_kinds(kind: type) -> dict[str, Any]:
+    """For each field of a dataclass the dataclass that it holds a list of, or None where it is plain data."""
+    hints = typing.get_type_hints(kind)
+    items = {f.name: typing.get_args(hints[f.name])[:1] for f in dataclasses.fields(kind)}
+    return {name: item[0] if item and dataclasses.is_dataclass(item[0]) else None for name, item in items.items()}

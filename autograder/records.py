@@ -54,9 +54,15 @@ def printable(text: str, limit: int | None = None) -> str:
     Control characters, line ends, marks that turn the writing direction and lone surrogates become `�`; with a limit,
     longer text ends in `…`.
     """
-    clean = "".join(
-        "�" if unicodedata.category(c) in {"Cc", "Cs", "Co", "Cn"} or c in BIDIRECTIONAL or c in "\u2028\u2029" else c
-        for c in text
+    clean = (
+        text
+        if text.isprintable()
+        else "".join(
+            "�"
+            if unicodedata.category(c) in {"Cc", "Cs", "Co", "Cn"} or c in BIDIRECTIONAL or c in "\u2028\u2029"
+            else c
+            for c in text
+        )
     )
     if limit is not None and len(clean) > limit:
         return clean[: limit - 1] + "…"

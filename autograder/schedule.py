@@ -23,10 +23,10 @@ from autograder.errors import CourseError
 from autograder.jobs import Job, faulty_record, job_to_json
 from autograder.judge.problems import GraderFault
 from autograder.judge.seeds import SeedSource
-from autograder.preparation import Prepared
+from autograder.preparation import Prepared, library_folder
 from autograder.record import Record
 
-LANE = ("-P", "-m", "autograder.lane")
+OFFICE = ("-P", "-m", "autograder.office")
 START_SECONDS = 180.0
 TRIES = 2
 END_SECONDS = 10.0
@@ -41,14 +41,16 @@ class Office:
 
     Args:
         root: of the course.
+        folder: where `prepare` puts, or will put, the assignment.
+        level: isolation asked for.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, folder: Path, level: str):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         self._orders = ours
         self.process = subprocess.Popen(
-            [sys.executable, *LANE, str(theirs.fileno())],
+            [sys.executable, *OFFICE, str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             env=environment,
@@ -57,6 +59,8 @@ class Office:
         theirs.close()
         self._told = False
         self._count = 0
+        library_folder(folder).mkdir(exist_ok=True)
+        self._order({"library": str(library_folder(folder)), "level": level})
 
     def tell(self, settings: dict[str, Any]) -> None:
         """Say what is to be graded, once."""
@@ -189,7 +193,7 @@ class WarmLane:
 
     def _ready_lane(self) -> _Lane:
         if self.lane is None:
-            self.office = Office(self.prepared.curriculum.root)
+            self.office = Office(self.prepared.curriculum.root, Path(self.settings["folder"]), self.settings["level"])
             self.lane = self.office.open_lane(self.settings)
             answer = _wait_for(self.lane)
             if answer is None or "refused" in answer:
@@ -252,7 +256,7 @@ def grade_all(
         if office is None or office.ended():
             if office is not None:
                 office.close()
-            office = Office(prepared.curriculum.root)
+            office = Office(prepared.curriculum.root, folder, level)
         lane = office.open_lane(settings)
         lanes.append(lane)
         selector.register(lane.line, selectors.EVENT_READ, lane)

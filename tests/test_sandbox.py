@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import mini_class
@@ -12,7 +16,7 @@ import pytest
 from autograder.grading import Examiner
 from autograder.judge.sealed import sealed
 from autograder.sandbox import isolation
-from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sandbox
+from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sandbox, Zygote
 
 SECONDS = 60.0
 
@@ -158,6 +162,39 @@ def test_limits_of_the_kernel_are_set(base: Process) -> None:
     assert limits["RLIMIT_FSIZE"] == ours.file_mb << 20
     assert limits["RLIMIT_CORE"] <= 1
     assert 0 < limits["RLIMIT_AS"] < 16 << 30
+
+
+def test_an_interpreter_below_tmp_is_seen_in_a_tmp_that_is_fresh(
+    monkeypatch: pytest.MonkeyPatch, examiner: Examiner
+) -> None:
+    """Where a virtual environment lies below /tmp, its folder is all that two submissions have in common there."""
+    with tempfile.TemporaryDirectory(prefix="python ", dir="/tmp") as folder, tempfile.TemporaryDirectory() as place:
+        Path(folder, "below").mkdir()
+        Path(folder, "below", "module.py").write_text("")
+        Path(folder).chmod(0o755)
+        library = Path(place, "library")
+        library.mkdir()
+        ours = isolation._python_folders()
+        monkeypatch.setattr(isolation, "_python_folders", lambda: [*ours, f"{folder}/below"])
+        cell = f"""
+            import os
+            seen, note = os.listdir('/tmp'), '/tmp/note of the other'
+            module = os.path.exists({folder!r} + '/below/module.py')
+            open(note, 'w').write('hello')
+            try:
+                os.unlink({folder!r} + '/below/module.py')
+            except OSError as error:
+                refused = error.errno
+        """
+        with Zygote(library, examiner.zygote.level) as zygote:
+            for _ in range(2):
+                with zygote.sandbox(mini_class.limits()) as box:
+                    base = box.base()
+                    run(base, textwrap.dedent(cell))
+                    assert value(base, "seen") == {"k": "list", "v": [Path(folder).name]}
+                    assert value(base, "module") is True
+                    assert value(base, "refused") in (errno.EROFS, errno.EACCES)
+        assert Path(folder, "below", "module.py").exists()
 
 
 def test_the_process_level_confines_nothing_and_is_never_taken_silently() -> None:

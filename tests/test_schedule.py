@@ -58,7 +58,7 @@ def run(prepared: Prepared, folder: Path, *students: str, workers: int = 2) -> d
 
 @pytest.fixture
 def failing_lanes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    monkeypatch.setattr(schedule, "LANE", (str(FAILING),))
+    monkeypatch.setattr(schedule, "OFFICE", (str(FAILING),))
     yield tmp_path
     assert not [p for p in psutil.Process().children(recursive=True) if FAILING.name in command_of(p)]
 
@@ -176,7 +176,7 @@ def test_a_run_that_is_killed_leaves_nothing_and_goes_on_where_it_was(needs_bubb
         wait_for(lambda: list(out.glob(f"*/{'01_mini'}.record.json")) or first.poll() is not None, "a first record")
         below = family(first.pid)
         assert any("bwrap" in p.name() for p in below)
-        lanes = [p.rlimit(psutil.RLIMIT_AS)[0] for p in below if "autograder.lane" in command_of(p)]
+        lanes = [p.rlimit(psutil.RLIMIT_AS)[0] for p in below if "autograder.office" in command_of(p)]
         # What a test makes of a student's result cannot take the machine's memory.
         assert any(0 < room < 40 << 30 for room in lanes)
 
@@ -219,7 +219,7 @@ def load_records_or_none(out: Path) -> list[Record]:
     return load_records(out) if list(out.glob("*/*.record.json")) else []
 
 
-@pytest.mark.parametrize("victim", ["autograder.lane", "autograder.sandbox.zygote"])
+@pytest.mark.parametrize("victim", ["autograder.office", "autograder.sandbox.zygote"])
 def test_a_judge_or_a_sandbox_that_is_killed_loses_nothing(victim: str, needs_bubblewrap: None, tmp_path: Path) -> None:
     submitted, out = tmp_path / "submitted", tmp_path / "out"
     hand_in(submitted, "a", "b", "c", slow=1.0)

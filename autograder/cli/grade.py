@@ -136,7 +136,7 @@ def grade_class(
         folder = stack.enter_context(runs.work_folder(out, assignment))
         office = None
         if regrade or not all(record_path(out, job.student, assignment.name).exists() for job in jobs):
-            office = stack.enter_context(Office(curriculum.root))  # it gets warm while we prepare
+            office = stack.enter_context(Office(curriculum.root, folder, curriculum.isolation))  # warms up meanwhile
         prepared = prepare(curriculum, assignment, folder)
         if office is not None:
             office.tell(settings_of(prepared, folder, seeds, curriculum.isolation))

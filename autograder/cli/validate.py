@@ -33,18 +33,25 @@ SEEDS_WORTH_A_TABLE = 10
     type=click.IntRange(1),
     help="Draws that solutions, and answers marked as stochastic, are tried on.",
 )
+@click.option("--everything", is_flag=True, help="Try every misconception and alternative on all of these draws.")
 @click.option("--only", default="", help="This exercise only.")
 @click.option("--notebook", default="", help="This notebook only.")
 @click.option("--course", type=click.Path(path_type=Path, dir_okay=False), help="Another course.toml.", hidden=True)
 @click.pass_context
 def validate(
-    ctx: click.Context, assignments: tuple[str, ...], seeds: int, only: str, notebook: str, course: Path | None
+    ctx: click.Context,
+    assignments: tuple[str, ...],
+    seeds: int,
+    everything: bool,
+    only: str,
+    notebook: str,
+    course: Path | None,
 ) -> None:
     """Try the graders on solutions, untouched releases, misconceptions and alternatives."""
     curriculum = load_curriculum(course)
     reports: list[Report] = []
     for assignment in curriculum.select(assignments):
-        reports += validate_assignment(curriculum, assignment, seeds, only, notebook)
+        reports += validate_assignment(curriculum, assignment, seeds, only, notebook, everything)
     if only and not reports:
         raise CourseError(f"no notebook here has an exercise {only!r}")
     for report in reports:
@@ -78,7 +85,12 @@ def print_counts(report: Report) -> None:
 
 
 def validate_assignment(
-    curriculum: Curriculum, assignment: Assignment, seeds: int, only: str = "", notebook: str = ""
+    curriculum: Curriculum,
+    assignment: Assignment,
+    seeds: int,
+    only: str = "",
+    notebook: str = "",
+    everything: bool = False,
 ) -> list[Report]:
     """Validate the notebooks of one assignment, with a progress bar."""
     columns = (TextColumn("{task.description:<44.44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -93,7 +105,7 @@ def validate_assignment(
                 examples = [e for e in read_examples(book.misconceptions) if not only or e.exercise == only]
                 task = progress.add_task(book.name, total=seeds + 1 + len(examples))
                 report = Report(book.name)
-                for what, report in validate_notebook(examiner, book, seeds, only):  # noqa: B007
+                for what, report in validate_notebook(examiner, book, seeds, only, everything):  # noqa: B007
                     progress.update(task, advance=1, description=f"{book.name}: {what}")
                 reports.append(report)
         return reports

@@ -8,6 +8,7 @@ The same holes make the student's cell (the object alone) and the student editio
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import textwrap
@@ -282,7 +283,13 @@ def read_module(root: Path, module: str) -> tuple[Path, Module]:
         raise CourseError(
             f"no module {module}: neither {module.replace('.', '/')}.py nor a package of that name exists"
         )
-    return path, Module(path.read_text(encoding="utf-8"), path.relative_to(root).as_posix())
+    return path, parsed(path.read_text(encoding="utf-8"), path.relative_to(root).as_posix())
+
+
+@functools.lru_cache(maxsize=512)
+def parsed(text: str, label: str) -> Module:
+    """A `Module`, made once for the same text: an assignment names dozens of objects of one file."""
+    return Module(text, label)
 
 
 def find_object(root: Path, module: str, name: str) -> LibraryObject:
@@ -293,10 +300,10 @@ def find_object(root: Path, module: str, name: str) -> LibraryObject:
     """
     home = module
     for _ in range(8):  # a package may hand the name on; nobody hands it on eight times
-        path, parsed = read_module(root, home)
-        if parsed.definitions(name):
-            return LibraryObject(home, path, name, parsed.source_of(name), parsed.stub_of(name))
-        origin = parsed.exported_from(name)
+        path, found = read_module(root, home)
+        if found.definitions(name):
+            return LibraryObject(home, path, name, found.source_of(name), found.stub_of(name))
+        origin = found.exported_from(name)
         if origin is None:
             break
         home = _absolute(origin, home, is_package=path.name == "__init__.py")

@@ -78,7 +78,7 @@ def compile_notebook(notebook: Notebook, curriculum: Curriculum | None = None) -
 def dumps(node: NotebookNode) -> str:
     """A notebook as text: sorted keys, one line a source line, a line break at the end."""
     nbformat.validate(node)
-    return nbformat.writes(node, version=4).rstrip("\n") + "\n"
+    return str(v4.writes(node)).rstrip("\n") + "\n"
 
 
 def _new_notebook(notebook: Notebook) -> NotebookNode:
@@ -124,10 +124,11 @@ def _node(cell: Cell, source: str, grade_id: str, points: float = 0.0) -> Notebo
     if cell.kind in ("setup", "check") or grade_id.startswith("question-"):
         # The grader restores every locked cell. The others stay open for playing with: they are not run when graded.
         metadata["editable"] = False
-    new = v4.new_code_cell if cell.cell_type == "code" else v4.new_markdown_cell
-    node: NotebookNode = new(source=source, metadata=metadata, id=grade_id)
     nbgrader["checksum"] = checksum(source, cell.cell_type, nbgrader)
-    node.metadata["nbgrader"] = nbgrader
+    fields: dict[str, Any] = {"cell_type": cell.cell_type, "id": grade_id, "metadata": metadata, "source": source}
+    if cell.cell_type == "code":
+        fields |= {"execution_count": None, "outputs": []}
+    node: NotebookNode = nbformat.from_dict(fields)  # valid or not is asked once, of the whole notebook
     return node
 
 

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, field
 
 from autograder.compiler.holes import LibraryObject, cut_marked, find_object
-from autograder.compiler.names import bound_names, needed_names, parse_cell
-from autograder.compiler.source import Cell, read_source
+from autograder.compiler.names import bound_names, needed_names, parse_cell, without_magics
+from autograder.compiler.source import Cell, exercise_texts
 from autograder.curriculum import Notebook
 from autograder.errors import CourseError
 
@@ -176,9 +176,14 @@ def check_names(pieces: list[Piece]) -> None:
 def asked_imports(notebook: Notebook) -> list[tuple[str, str]]:
     """What a notebook's exercises name in the library: (module, name), in the order of the notebook."""
     found = []
-    for cell in read_source(notebook.source):
-        if cell.kind == "exercise":
-            for node in parse_cell(cell, cell.source).body:
-                if isinstance(node, ast.ImportFrom) and _is_library(node) and "SOLUTION" not in cell.source:
-                    found += [(node.module or "", alias.name) for alias in node.names]
+    for where, source in exercise_texts(notebook.source):
+        if "SOLUTION" in source:
+            continue
+        try:
+            statements = ast.parse(without_magics(source)).body
+        except SyntaxError as error:
+            raise CourseError(f"{where}: line {error.lineno} of the cell is not valid Python: {error.msg}") from None
+        for node in statements:
+            if isinstance(node, ast.ImportFrom) and _is_library(node):
+                found += [(node.module or "", alias.name) for alias in node.names]
     return found

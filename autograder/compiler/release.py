@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from autograder.compiler.holes import Module, find_object
+from autograder.compiler.holes import Module, find_object, parsed
 from autograder.compiler.manifest import Built
 from autograder.compiler.pieces import LIBRARY, asked_imports
 from autograder.compiler.start_page import build_start_page
@@ -66,14 +66,14 @@ def library_files(curriculum: Curriculum, assignment: Assignment) -> dict[str, b
             continue
         name = "/".join(parts)
         if path in asked:
-            module = Module(path.read_text(encoding="utf-8"), name)
+            module = parsed(path.read_text(encoding="utf-8"), name)
             files[name] = module.cut(asked[path]).encode()
         else:
             files[name] = path.read_bytes()
     stubs = {(_dotted(path.relative_to(root)), name) for path, names in asked.items() for name in names}
     for name in files:
         if name.endswith(".py"):
-            whole = Module((root / name).read_text(encoding="utf-8"), name)  # line numbers of the file as it stands
+            whole = parsed((root / name).read_text(encoding="utf-8"), name)  # line numbers of the file as it stands
             _check_import_time(whole, _dotted(Path(name)), stubs, assignment)
     return files
 
@@ -110,16 +110,19 @@ def _dotted(path: Path) -> str:
 
 def _check_import_time(module: Module, dotted: str, stubs: set[tuple[str, str]], assignment: Assignment) -> None:
     """A stub that is called while its module is imported would make the whole release unusable."""
+    calls = [(call.func.id, call) for call in _calls_on_import(module.tree.body) if isinstance(call.func, ast.Name)]
+    if not calls:
+        return
     local = {name for home, name in stubs if home == dotted}
     for node in ast.walk(module.tree):
         if isinstance(node, ast.ImportFrom) and node.level == 0:
             for alias in node.names:
                 if any(alias.name == name for _, name in stubs) and (node.module or "").startswith(LIBRARY):
                     local.add(alias.asname or alias.name)
-    for call in _calls_on_import(module.tree.body):
-        if isinstance(call.func, ast.Name) and call.func.id in local:
+    for name, call in calls:
+        if name in local:
             raise CourseError(
-                f"{module.label}, line {call.lineno} calls {call.func.id} while it is imported, and {assignment.name} "
+                f"{module.label}, line {call.lineno} calls {name} while it is imported, and {assignment.name} "
                 "releases that as a stub; move the call into a function"
             )
 

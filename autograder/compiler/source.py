@@ -7,8 +7,9 @@ cells fit together. It does not look into the library.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +22,7 @@ from autograder.errors import CourseError
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
 DIVIDER = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _HEADER = re.compile(r"^# %%(?=\s|\[|$)", re.MULTILINE)
+_EXERCISE = re.compile(r"\bexercise\s*=")
 _COMMENTED_MAGIC = re.compile(r"^(\s*)# ((?:# )*)(?=%{1,2}[A-Za-z_]|!)", re.MULTILINE)
 # jupytext's own notes about the text form, of no interest here
 _BOOKKEEPING = {"lines_to_next_cell", "lines_to_end_of_cell_marker", "cell_marker", "region_name", "title"}
@@ -98,8 +100,28 @@ def read_source(path: Path) -> tuple[Cell, ...]:
     Raises:
         CourseError: the file is missing or a cell cannot be used; the message names the file and the cell.
     """
+    return parse_source(_text(path), path.name)
+
+
+def exercise_texts(path: Path) -> Iterator[tuple[str, str]]:
+    """The exercise cells of a source, each with its place for messages, found by their headers and not checked.
+
+    Reading a source takes a while; of the assignments to come, a release needs to know no more than what they ask for.
+
+    Raises:
+        CourseError: the file is missing, or no text.
+    """
+    text = _text(path).replace("\r\n", "\n")
+    starts = [match.start() for match in _HEADER.finditer(text)]
+    for start, end in itertools.pairwise([*starts, len(text)]):
+        header, _, body = text[start:end].partition("\n")
+        if _EXERCISE.search(header):
+            yield f"{path.name}, line {text.count(chr(10), 0, start) + 1}", body
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         folder = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
         raise CourseError(f"{folder} not found; course.toml lists this notebook: write its source there") from None
@@ -107,7 +129,6 @@ def read_source(path: Path) -> tuple[Cell, ...]:
         raise CourseError(
             f"{path.name} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from None
-    return parse_source(text, path.name)
 
 
 def parse_source(text: str, name: str) -> tuple[Cell, ...]:

@@ -7,11 +7,7 @@ does not answer is ended from outside.
 from __future__ import annotations
 
 import contextlib
-import os
 import select
-import signal
-import subprocess
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +15,8 @@ from typing import Any, Self
 
 from autograder.curriculum import Limits
 from autograder.errors import CourseError
-from autograder.sandbox import isolation, wire
+from autograder.sandbox import wire
+from autograder.sandbox.launch import ZygoteProcess
 
 START_SECONDS = 120.0  # importing torch on a cold disk
 FORK_SECONDS = 10.0  # what a process may take to copy itself, which is the work of a moment
@@ -256,24 +253,24 @@ class Zygote(Twin):
         library: folder that holds the student edition of `course_lib`.
         level: isolation that is asked for, as in course.toml.
         warm: modules that the released set-up cells import.
+        process: one that has been started already for this library and level.
 
     Raises:
         CourseError: the machine offers less isolation than asked for.
     """
 
-    def __init__(self, library: Path, level: str = "bubblewrap", warm: tuple[str, ...] = ()):
-        level = isolation.require(level)
-        self._folder = tempfile.TemporaryDirectory(prefix="zygote-", dir=library.parent)
-        self._log = Path(self._folder.name, "log")
+    def __init__(
+        self,
+        library: Path,
+        level: str = "bubblewrap",
+        warm: tuple[str, ...] = (),
+        process: ZygoteProcess | None = None,
+    ):
+        self.process = process or ZygoteProcess(library, level)
+        super().__init__(wire.Channel(self.process.socket), self.process.level)
         self._warm = False
-        ours, theirs = wire.pair()
-        super().__init__(wire.Channel(ours), level)
-        command = isolation.zygote_command(level, library, theirs.fileno(), Path(self._folder.name), warm)
-        with self._log.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
-            )
-        theirs.close()
+        with contextlib.suppress(wire.Closed):  # it has ended: who waits for it is told why
+            self.control.send({"import": list(warm)})
 
     def wait(self) -> None:
         """Wait until it is warm.
@@ -286,10 +283,9 @@ class Zygote(Twin):
         try:
             self.control.receive(time.monotonic() + START_SECONDS)
         except wire.WireError as error:
-            log = self._log.read_text(errors="replace") if self._log.exists() else ""
+            said = self.process.last_words()
             self.close()
-            tail = " | ".join(log.strip().splitlines()[-3:])
-            raise SandboxFault(f"the sandbox did not start: {error} {tail}".strip()) from None
+            raise SandboxFault(f"the sandbox did not start: {error} {said}".strip()) from None
         self._warm = True
 
     def sandbox(self, limits: Limits, max_result_mb: int = 64) -> Sandbox:
@@ -307,13 +303,7 @@ class Zygote(Twin):
     def close(self) -> None:
         """End the zygote and whatever it has forked, and remove its folder."""
         self.control.close()
-        try:
-            self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        self._folder.cleanup()
+        self.process.end()
 
     def __enter__(self) -> Self:
         return self

@@ -18,7 +18,7 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP = 0x1000_0000, 0x2000
 NEW_NAMESPACES = (
     CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
 )
-MS_NOSUID, MS_NODEV = 2, 4
+MS_NOSUID, MS_NODEV, MS_BIND, MS_REC = 2, 4, 0x1000, 0x4000
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 EPERM, ENOSYS = 1, 38
 
@@ -47,14 +47,15 @@ def set_dumpable(on: bool) -> None:
     _call("prctl", PR_SET_DUMPABLE, int(on), 0, 0, 0)
 
 
-def enter_namespaces(file_mb: int, cover: list[str]) -> None:
+def enter_namespaces(file_mb: int, cover: list[str], keep: list[str]) -> None:
     """Leave the namespaces of the zygote and cover every writable folder, and /proc, with a fresh, empty one.
 
     The next child that is forked is process 1 of the new pid namespace.
 
     Args:
         file_mb: size of the work folder in MB.
-        cover: the folders; the first is the work folder.
+        cover: the folders; the first is the work folder, the last is /proc.
+        keep: folders inside of those that stay as they are, the interpreter's for one.
 
     Raises:
         OSError: the kernel does not allow it.
@@ -67,8 +68,15 @@ def enter_namespaces(file_mb: int, cover: list[str]) -> None:
     size = f"size={file_mb}m,mode=0777,nr_inodes=20000".encode()
     small = b"size=16m,mode=0777,nr_inodes=2000"
     special = {"/dev/shm": small, "/proc": b"size=4k,mode=0555"}
+    kept = {folder: os.open(folder, os.O_PATH | os.O_DIRECTORY) for folder in keep}
     for folder in cover:
         _call("mount", b"tmpfs", folder.encode(), b"tmpfs", MS_NOSUID | MS_NODEV, special.get(folder, size))
+        for inner, handle in kept.items():
+            if inner.startswith(f"{folder}/"):
+                os.makedirs(inner, exist_ok=True)
+                _call("mount", f"/proc/self/fd/{handle}".encode(), inner.encode(), None, MS_BIND | MS_REC, None)
+    for handle in kept.values():
+        os.close(handle)
     os.chdir(cover[0])
 
 

@@ -23,6 +23,7 @@ SANDBOX_FILES = (
 )  # fmt: skip
 PACKAGE = Path(__file__).resolve().parent.parent
 WORK = "/home/student"  # where student code runs: a folder in memory, one per submission
+COVERED = (WORK, "/tmp", "/dev/shm", "/proc")  # each submission gets a fresh, empty copy
 NOBODY = 65534  # the user that workers become when root grades
 
 
@@ -65,13 +66,14 @@ def require(level: str) -> str:
     return offered if level == "bubblewrap" else level
 
 
-def environment(warm: tuple[str, ...] = ()) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The whole environment of a worker."""
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": WORK,
         "TMPDIR": WORK,
-        "COURSE_COVER": ",".join(covered(_python_folders())),
+        "COURSE_COVER": ",".join(COVERED),
+        "COURSE_KEEP": os.pathsep.join(inside_of_covered(_python_folders())),
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
@@ -81,7 +83,6 @@ def environment(warm: tuple[str, ...] = ()) -> dict[str, str]:
         "IPYTHONDIR": f"{WORK}/.ipython",
         "COURSE_FAST": "1",
         "COURSE_GRADING": "1",
-        "COURSE_WARM": ",".join(warm),
         "COURSE_DEVICE": "cpu",
         # Memory in huge pages: a fork copies page tables, and with these it copies a fifth of the time.
         "PYTHONMALLOC": "malloc",
@@ -147,10 +148,9 @@ def _parents(folders: list[str]) -> list[str]:
     return sorted(p for p in above if p not in ("/", "/tmp", "/usr") and not p.startswith("/usr/"))
 
 
-def covered(folders: list[str]) -> list[str]:
-    """Folders that each submission gets a fresh, empty copy of; /tmp too, unless the interpreter itself lives there."""
-    under_tmp = any(folder.startswith("/tmp/") for folder in folders)
-    return [WORK, "/dev/shm", "/proc"] if under_tmp else [WORK, "/tmp", "/dev/shm", "/proc"]
+def inside_of_covered(folders: list[str]) -> list[str]:
+    """Those of an interpreter's folders that each submission must see inside of its fresh copy of /tmp, say."""
+    return [folder for folder in folders if any(folder.startswith(f"{place}/") for place in COVERED)]
 
 
 def _give_away(work: Path, library: Path) -> int:
@@ -176,7 +176,7 @@ def _give_away(work: Path, library: Path) -> int:
     return NOBODY
 
 
-def zygote_command(level: str, library: Path, control_fd: int, work: Path, warm: tuple[str, ...]) -> list[str]:
+def zygote_command(level: str, library: Path, control_fd: int, work: Path) -> list[str]:
     """The command line that starts a zygote.
 
     Args:
@@ -184,7 +184,6 @@ def zygote_command(level: str, library: Path, control_fd: int, work: Path, warm:
         library: folder that holds the student edition of `course_lib`.
         control_fd: inherited socket.
         work: an empty folder of the driver, used only at level `process`.
-        warm: modules to import before the first fork.
     """
     program = [sys.executable, "-s", "-P", "-B", "-m", "autograder.sandbox.zygote", str(control_fd)]
     if level == "process":
@@ -194,14 +193,14 @@ def zygote_command(level: str, library: Path, control_fd: int, work: Path, warm:
         shutil.copyfile(PACKAGE / "__init__.py", grader / "__init__.py")
         for name in SANDBOX_FILES:
             shutil.copyfile(PACKAGE / "sandbox" / name, grader / "sandbox" / name)
-        settings = environment(warm) | {"HOME": str(work / "work"), "TMPDIR": str(work / "work")}
+        settings = environment() | {"HOME": str(work / "work"), "TMPDIR": str(work / "work")}
         settings |= {"MPLCONFIGDIR": str(work / "matplotlib")}
         settings |= {"PYTHONPATH": f"{work / 'grader'}{os.pathsep}{library}", "IPYTHONDIR": str(work / "ipython")}
         assignments = [f"{key}={value}" for key, value in settings.items()]
         user = str(_give_away(work, library))
         return ["/usr/bin/env", "-i", "-C", str(work / "work"), *assignments, *program, user]
     arguments = [*_namespace_arguments(), "--clearenv"]
-    for key, value in (environment(warm) | {"PYTHONPATH": "/grader:/course"}).items():
+    for key, value in (environment() | {"PYTHONPATH": "/grader:/course"}).items():
         arguments += ["--setenv", key, value]
     arguments += ["--ro-bind", "/usr", "/usr", *_system_links()]
     for name in ("ld.so.cache", "alternatives", "fonts", "localtime", "ssl/openssl.cnf"):

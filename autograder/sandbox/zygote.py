@@ -1,6 +1,6 @@
 """The warm start: a process that imports torch once and forks a confined worker for each submission.
 
-Started by `autograder.sandbox.client` as ``python -m autograder.sandbox.zygote FD``, inside bubblewrap where there is
+Started by `autograder.sandbox.launch` as ``python -m autograder.sandbox.zygote FD``, inside bubblewrap where there is
 one. Until it forks it has run nothing but this repository's sandbox and installed packages.
 """
 
@@ -17,7 +17,7 @@ import warnings
 from typing import Any
 
 # What nearly every notebook imports. More is not better: every module makes each fork dearer; what the set-up cells of
-# an assignment import comes on top (COURSE_WARM).
+# an assignment import comes on top, in the driver's first message.
 WARM = ("numpy", "torch", "torch.nn.functional", "torch.library", "course_lib")
 
 
@@ -47,18 +47,23 @@ def main() -> None:
     with contextlib.suppress(RuntimeError):
         torch.set_num_interop_threads(1)
     torch.set_num_threads = lambda nthreads: None  # one thread, or a fork may hang
-    for module in (*WARM, *filter(None, os.environ.get("COURSE_WARM", "").split(","))):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(module)
     _warm_torch(torch)
     for name in ("cuda", "xpu"):  # `torch.manual_seed` keeps a stack trace for the day on which a device is there
         importlib.import_module(f"torch.{name}.random")._lazy_call = lambda *args, **kwargs: None  # type: ignore[attr-defined]
     shell = worker.make_shell()
     shell.run_cell("1 + 1", store_history=False, silent=True)
+    control = wire.Channel(socket.socket(fileno=control_fd))
+    try:
+        asked = control.receive()[0]["import"]  # whoever says it has filled the library by then
+    except wire.WireError:
+        return
+    importlib.invalidate_caches()
+    for module in (*WARM, *asked):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
     os.dup2(devnull, 2)
     os.close(devnull)
 
-    control = wire.Channel(socket.socket(fileno=control_fd))
     baseline = confine.virtual_memory()
     gc.collect()
     gc.freeze()
@@ -114,7 +119,8 @@ def _serve_submission(channel: Any, shell: Any, limits: dict[str, float], namesp
         os.killpg(0, signal.SIGKILL)
     try:
         proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)  # covered for everybody else by what follows
-        confine.enter_namespaces(int(limits["file_mb"]), os.environ["COURSE_COVER"].split(","))
+        kept = [folder for folder in os.environ["COURSE_KEEP"].split(os.pathsep) if folder]
+        confine.enter_namespaces(int(limits["file_mb"]), os.environ["COURSE_COVER"].split(","), kept)
     except OSError as error:
         with contextlib.suppress(wire.WireError):
             channel.send({"fault": f"namespaces: {error}"})
