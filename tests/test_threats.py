@@ -265,7 +265,7 @@ def test_a_course_installed_among_packages_is_covered(monkeypatch: pytest.Monkey
 def test_a_sandbox_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
     with mini_class.open_examiner() as examiner:
         pid = examiner.zygote.process.pid
-        folder = Path(examiner.zygote._folder.name)
+        folder = examiner.zygote.process.folder
         assert folder.exists()
         grade(
             examiner,

@@ -27,14 +27,19 @@ class ZygoteProcess:
 
     def __init__(self, library: Path, level: str):
         self.level = isolation.require(level)
-        self._folder = tempfile.TemporaryDirectory(prefix="zygote-", dir=library.parent)
-        self._log = Path(self._folder.name, "log")
+        self._temporary = tempfile.TemporaryDirectory(prefix="zygote-", dir=library.parent)
+        self.folder = Path(self._temporary.name)
+        self._log = self.folder / "log"
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        command = isolation.zygote_command(self.level, library, theirs.fileno(), Path(self._folder.name))
+        command = isolation.zygote_command(self.level, library, theirs.fileno(), self.folder)
         with theirs, self._log.open("wb") as log:
-            self.process = subprocess.Popen(
+            self._program = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+
+    @property
+    def pid(self) -> int:
+        return self._program.pid
 
     def last_words(self) -> str:
         """The end of what it printed, in one line."""
@@ -44,9 +49,9 @@ class ZygoteProcess:
     def end(self) -> None:
         """End the zygote and whatever it has forked, and remove its folder. Its socket has been closed."""
         try:
-            self.process.wait(timeout=5)
+            self._program.wait(timeout=5)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        self._folder.cleanup()
+                os.kill(self.pid, signal.SIGKILL)
+            self._program.wait()
+        self._temporary.cleanup()
