@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -33,6 +34,12 @@ class Orders:
     def __init__(self) -> None:
         self.socket = socket.socket(fileno=int(sys.argv[1]))
         self.children: dict[int, int] = {}  # lane -> process
+
+    def driver_has_gone(self) -> bool:
+        """Whether the other end of the line is closed, whatever still stands on it."""
+        ear = select.poll()
+        ear.register(self.socket, 0)  # a hang-up is told in any case
+        return bool(ear.poll(0))
 
     def sandbox(self) -> ZygoteProcess | None:
         """Start the sandbox that the first order asks for; None where it cannot be, which its user will be told."""
@@ -102,6 +109,8 @@ def main() -> None:
     confine.die_with_parent()
     os.dup2(2, 1)  # whatever prints in here is no output of `course grade`
     orders = Orders()
+    if orders.driver_has_gone():  # before this process could ask to end with it
+        return
     sandbox = orders.sandbox()
     from autograder import lane  # and with it torch
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -233,6 +235,22 @@ def test_a_judge_or_a_sandbox_that_is_killed_loses_nothing(victim: str, needs_bu
     records = load_records(out)
     assert {r.student for r in records} == {"a", "b", "c"}
     assert all(r.score == FULL for r in records)
+
+
+def test_an_office_whose_driver_was_killed_at_once_starts_no_sandbox(tmp_path: Path) -> None:
+    """Between its start and the moment at which it asks the kernel to end with its parent, nobody would end it."""
+    (tmp_path / "bwrap").write_text(f"#!/bin/sh\ntouch {shlex.quote(str(tmp_path / 'asked for'))}\n")
+    (tmp_path / "bwrap").chmod(0o755)
+    (tmp_path / "library").mkdir()
+    driver, office = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    driver.send(json.dumps({"library": str(tmp_path / "library"), "level": "bubblewrap"}).encode())
+    driver.close()
+    command = [sys.executable, *schedule.OFFICE, str(office.fileno())]
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with office:
+        ended = subprocess.run(command, pass_fds=[office.fileno()], env=os.environ | path, check=False)
+    assert ended.returncode == 0
+    assert not (tmp_path / "asked for").exists()
 
 
 def test_only_what_changed_is_graded_again(needs_bubblewrap: None, tmp_path: Path) -> None:
