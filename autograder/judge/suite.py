@@ -8,6 +8,7 @@ after the other, the command line of pytest for the one that `--submission` name
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import os
 import re
@@ -108,10 +109,17 @@ class Suite:
 
 _OURS = ("student", "rng", "request")  # fixtures of this module, and what they ask pytest for
 _STAGE: pytest.StashKey[tuple[Stage, GradingSession]] = pytest.StashKey()
+_UNJUDGED: pytest.StashKey[TestResult] = pytest.StashKey()  # made of its docstring once
 _PROBLEM: pytest.StashKey[tuple[str, BaseException]] = pytest.StashKey()  # (phase, what was raised)
 
 
 def _blank(item: pytest.Item) -> TestResult:
+    if _UNJUDGED not in item.stash:
+        item.stash[_UNJUDGED] = _unjudged(item)
+    return dataclasses.replace(item.stash[_UNJUDGED])
+
+
+def _unjudged(item: pytest.Item) -> TestResult:
     documentation = (getattr(item, "function", None) and item.function.__doc__) or ""  # type: ignore[attr-defined]
     paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", documentation.strip()) if p.strip()]
     mark = item.get_closest_marker(EXERCISE_MARK)
