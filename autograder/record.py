@@ -129,8 +129,10 @@ class Record:
         return _revive(cls, data)
 
 
-def _revive(kind: type, data: dict[str, Any]) -> Any:
+def _revive(kind: type, data: Any) -> Any:
     """Turn decoded JSON back into the dataclass `kind`, and what it holds lists of into theirs."""
+    if not isinstance(data, dict):
+        raise ValueError(f"a {kind.__name__} was expected, found {type(data).__name__}")
     inner = _inner_kinds(kind)
     return kind(
         **{

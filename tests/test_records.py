@@ -105,6 +105,11 @@ def test_text_that_is_not_unicode_is_written_all_the_same(tmp_path):
         ("[]", "schema"),
         ('{"schema": 99}', "schema 99"),
         ('{"schema": 1}', "is not a grading record"),
+        ('{"schema": 1, "student": "a", "assignment": "b", "points": 1, "score": 0, "notebooks": ["x"]}', "found str"),
+        (
+            '{"schema": 1, "student": "a", "assignment": "b", "points": 1, "score": 0, "notebooks": 7}',
+            "is not a grading",
+        ),
     ],
 )
 def test_a_broken_record_is_named(tmp_path, content, words):
