@@ -132,6 +132,71 @@ def test_the_glimpse_map_has_a_row_for_each_cue() -> None:
     assert figure.axes[0].get_title()
 
 
+class Shown:
+    """What stands in a notebook in place of a display."""
+
+    def __init__(self) -> None:
+        self.contents: list[object] = []
+
+    def display(self, content: object, display_id: bool) -> Shown:
+        assert display_id
+        self.contents.append(content)
+        return self
+
+    def update(self, content: object) -> None:
+        self.contents.append(content)
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
+    found = Shown()
+    monkeypatch.setattr("IPython.display.display", found.display)
+    return found
+
+
+def watched(every: float = 0.0) -> LiveCurve:
+    live = LiveCurve("Learning", "batch", "mean return", every)
+    live._seen = True
+    return live
+
+
+def test_a_live_curve_is_taken_away_at_the_end(shown: Shown) -> None:
+    with watched() as live:
+        for update in range(3):
+            live(update, update / 2)
+    *drawings, last = shown.contents
+    assert [len(drawing.axes[0].lines[0].get_xdata()) for drawing in drawings] == [1, 2, 3]
+    assert last.data == ""
+    live.close()  # nothing is left to be taken away
+    assert len(shown.contents) == 4
+
+
+def test_a_live_curve_stays_where_the_training_was_stopped(shown: Shown) -> None:
+    live = watched()
+
+    def stopped() -> None:
+        with live:
+            live(0, 1.0)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert len(shown.contents) == 1
+
+
+def test_a_live_curve_is_not_drawn_at_every_call(shown: Shown) -> None:
+    with watched(every=1e6) as live:
+        for update in range(5):
+            live(update, 0.0)
+    assert len(shown.contents) == 2  # the first drawing, and its end
+
+
+def test_nobody_watches_and_nothing_is_shown(shown: Shown) -> None:
+    with LiveCurve("Learning", "batch", "mean return") as live:
+        live(0, 1.0)
+    assert not shown.contents
+
+
 def test_a_live_curve_keeps_its_numbers() -> None:
     live = LiveCurve("Learning", "batch", "mean return")
     for update in range(3):

@@ -339,6 +339,27 @@ def test_the_judge_draws_from_logits_itself() -> None:
     assert set(greedy(lambda _: logits)(seen).tolist()) == {1}
 
 
+def test_training_starts_where_the_untrained_policy_is_weak() -> None:
+    def untrained(seed: int) -> Any:
+        asked.append(seed)
+        # One seed in two holds the pole up; the others always push to one side and earn 8 to 11.
+        return hand_written if seed % 2 else lambda seen: torch.zeros(len(seen), dtype=torch.int64)
+
+    found, numbers = [], []
+    for seed in range(8):
+        asked: list[int] = []
+        task = Task("CartPole-v1", np.random.default_rng(seed), disguised=False, settings={"max_episode_steps": 40})
+        found.append(task.weak_seed(untrained, below=30))
+        numbers.append(len(asked))
+        assert found[-1] == asked[-1]
+        assert all(other % 2 for other in asked[:-1])
+    assert not any(seed % 2 for seed in found)
+    assert len(set(found)) == 8
+    assert max(numbers) > 1
+    with pytest.raises(GraderFault, match="untrained policies earn 5 and more"):
+        Task("CartPole-v1", np.random.default_rng(0), settings={"max_episode_steps": 9}).weak_seed(untrained, below=5)
+
+
 def test_calibration_collects_what_tests_compare() -> None:
     def test_of_something() -> None:
         Task("CartPole-v1", np.random.default_rng(0)).evaluate(hand_written, 10).assert_mean_at_least(1)

@@ -105,6 +105,19 @@ def test_learning_curves_draw_every_number_with_names() -> None:
     assert all(to_hex(text.get_color()) == GREY for text in axes.get_legend().get_texts())
 
 
+@pytest.mark.parametrize("count", [3, 4, 7])
+def test_the_legend_of_many_curves_lies_below_them(count: int) -> None:
+    names = [f"one of many runs, seed {number}" for number in range(count)]
+    figure = learning_curves({name: [0.0, 1.0] for name in names})
+    (axes,), (legend,) = figure.axes, figure.legends
+    png(figure)  # the layout is made when it is drawn
+    assert [text.get_text() for text in legend.get_texts()] == names
+    assert axes.get_legend() is None
+    assert not legend.get_window_extent().overlaps(axes.get_window_extent())
+    assert figure.bbox.containsx(legend.get_window_extent().x0)
+    assert figure.bbox.containsx(legend.get_window_extent().x1)
+
+
 def test_show_images_uses_one_scale() -> None:
     images = torch.arange(3 * 1 * 2 * 2).reshape(3, 1, 2, 2)
     figure = show_images(images, columns=2)

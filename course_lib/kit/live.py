@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from typing import Any
+from typing import Any, Self
 
 from matplotlib.figure import Figure
 
@@ -15,12 +16,13 @@ from course_lib.kit.progress import somebody_watches
 class LiveCurve:
     """Draws the numbers that it is called with, at most twice a second. Hand it to a training loop as its callback.
 
-    Outside of a notebook, and with COURSE_FAST=1, it only keeps the numbers. The last drawing is taken away when
-    `close` is called or the object goes, so that a final figure can stand alone.
+    Outside of a notebook, and with COURSE_FAST=1, it only keeps the numbers. At the end of the `with` block the drawing
+    is taken away, so that a final figure can stand alone; it stays where the block ends with an exception, that of the
+    stop button for example.
 
-    >>> live = LiveCurve("Learning", "batch", "mean return")
-    >>> for update, value in enumerate([1.0, 3.0]):
-    ...     live(update, value)
+    >>> with LiveCurve("Learning", "batch", "mean return") as live:
+    ...     for update, value in enumerate([1.0, 3.0]):
+    ...         live(update, value)
     >>> live.values
     [1.0, 3.0]
     """
@@ -37,7 +39,7 @@ class LiveCurve:
         self.title, self.xlabel, self.ylabel, self.every = title, xlabel, ylabel, every
         self.values: list[float] = []
         self._handle: Any = None
-        self._last = 0.0
+        self._last = -math.inf
         ipython = sys.modules.get("IPython")
         shell = ipython.get_ipython() if ipython is not None else None
         self._seen = somebody_watches() and shell is not None
@@ -47,6 +49,21 @@ class LiveCurve:
         self.values.append(float(value))
         if self._seen and time.monotonic() - self._last > self.every:
             self._draw()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.close()
+
+    def close(self) -> None:
+        """Take the drawing away; the numbers stay."""
+        from IPython.display import HTML
+
+        if self._handle is not None:
+            self._handle.update(HTML(""))
+            self._handle = None
 
     @property
     def figure(self) -> Figure:

@@ -123,7 +123,10 @@ def learning_curves(
         axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
-    if len(curves) > 1:
+    if len(curves) > 2:  # inside, it would lie over one of them
+        columns = max(1, min(len(curves), 80 // (9 + max(map(len, curves)))))  # 80 characters, 9 of them for a line
+        figure.legend(loc="outside lower center", ncols=columns, handlelength=3)
+    elif len(curves) == 2:
         axes.legend()
     return figure
 

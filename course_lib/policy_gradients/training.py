@@ -71,7 +71,7 @@ def train_reinforce(
             makes them. Its steps cost something: no other episodes are run.
         policy: with `sample`, `log_prob`, `parameters`
             (see `course_lib.policy_gradients.policies`), trained in place.
-        settings: `updates`, `learning_rate` and `discount` are used here.
+        settings: `updates`, `learning_rate`, `discount` and `reuse` are used here.
         generator: source of randomness on the CPU for the actions; None means torch's global
             one.
         on_update: if given, called as on_update(update, mean_return) after the gradient steps

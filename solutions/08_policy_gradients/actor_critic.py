@@ -734,14 +734,16 @@ if FAST:
 
 def trained(seed):
     """A run of your algorithm, with two curves that grow while you wait."""
-    returns = LiveCurve(f"Actor, seed {seed}", "evaluation", "mean return")
-    losses = LiveCurve(f"Critic, seed {seed}", "evaluation", "1/2 mean (V - y)² of a batch")
 
     def watch(run):
         returns(run.steps, run.evaluations[-1][2])
         losses(run.steps, run.critic_losses[-1][1])
 
-    return train_actor_critic(replace(settings, seed=seed), batch_actor_critic, watch)
+    with (
+        LiveCurve(f"Actor, seed {seed}", "evaluation", "mean return") as returns,
+        LiveCurve(f"Critic, seed {seed}", "evaluation", "1/2 mean (V - y)² of a batch") as losses,
+    ):
+        return train_actor_critic(replace(settings, seed=seed), batch_actor_critic, watch)
 
 
 runs = [trained(seed) for seed in range(2 if FAST else 5)]
@@ -919,8 +921,8 @@ figures.learning_bands(
 # **Where next.** The critic has learned to judge; could one leave out the actor and act on the judgement alone? The best
 # action by $A^\pi$ is at least as good as anything the policy does. *Dynamic programming* and *Deep Q-learning* begin there.
 #
-# Things to try: `lam = 0` and `lam = 1` in the experiment; eight actors, sixteen steps each and ten steps of the critic (fewer environment steps, more computing); `SharedAC` and `joint_loss` in
-# place of two networks; `online_ac_step` with 64 actors.
+# Things to try: `lam = 0` and `lam = 1` in the experiment; eight actors, sixteen steps each and ten steps of the critic (fewer
+# environment steps, more computing); `SharedAC` and `joint_loss` in place of two networks; `online_ac_step` with 64 actors.
 
 # %%
 show_progress()

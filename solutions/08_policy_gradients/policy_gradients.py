@@ -11,7 +11,7 @@
 #        ┌────────────── 1. run the policy: trajectories τ₁ … τ_N ◄──────────────┐
 #        ▼                                                                       │
 #   2. weigh each action with what it earned afterwards            3. θ ← θ + α ∇J(θ)
-#        │            ∇J ≈ 1/N Σᵢ Σₜ ∇log π(aᵢₜ|sᵢₜ) · Q̂ᵢₜ                        ▲
+#        │        ∇J ≈ mean over τ of the sum over t of ∇log π(a|s) · Q          ▲
 #        └───────────────────────────────────────────────────────────────────────┘
 # ```
 #
@@ -712,8 +712,8 @@ for seed in range(seeds):
     untrained = cartpole_policy(torch.Generator().manual_seed(seed), settings.hidden)
     env = vector_env(settings.env, settings.episodes)
     env.reset(seed=seed)
-    live = LiveCurve(f"CartPole, seed {seed}", "batch", "mean return")
-    curves[f"seed {seed}"] = train_reinforce(env, policy, settings, draw, live)
+    with LiveCurve(f"CartPole, seed {seed}", "batch of 32 episodes", "mean return") as live:
+        curves[f"seed {seed}"] = train_reinforce(env, policy, settings, draw, live)
     scores_found.append(evaluate(settings.env, policy.best, episodes=100, seed=1000 + seed).mean().item())
 print(f"mean return over 100 episodes: {[round(score) for score in scores_found]}, lowest {min(scores_found):.0f}")
 
@@ -743,12 +743,15 @@ policy.density = gaussian_logprob
 env = vector_env(settings.env, settings.episodes)
 env.reset(seed=0)
 before = evaluate(settings.env, policy.best, 100, seed=1).mean().item()
-swing = train_reinforce(env, policy, settings, draw, LiveCurve("Pendulum", "batch", "mean return"))
+with LiveCurve("Pendulum", "batch", "mean return") as live:
+    swing = train_reinforce(env, policy, settings, draw, live)
 after = evaluate(settings.env, policy.best, 100, seed=1).mean().item()
 print(
     f"mean return over 100 episodes: {before:.0f} before, {after:.0f} after; sigma is now {policy.log_std.exp().item():.2f}"
 )
-plots.learning_curves({"Pendulum": swing}, "A Gaussian policy", f"batch of {settings.episodes} episodes", "mean return")
+plots.learning_curves(
+    {"": swing}, "A Gaussian policy on Pendulum-v1", f"batch of {settings.episodes} episodes", "mean return"
+)
 
 # %% [markdown]
 # ### How noisy is it?

@@ -810,10 +810,13 @@ def test_the_trained_policy_balances(student, rng):
 
     Do the returns rise at all while you train? Then look at the sign. Do they rise and fall again? Then data are stale.
     """
-    # The reference earns 116 to 120 (30 seeds), chance about 22, constant actions 9.
+    # The reference earns 118 to 120 (30 seeds), chance about 22, constant actions 9. Untrained and greedy, one policy
+    # in five earns 80 and more (19 % of 600 seeds): training starts from one that earns less than 30 over 20 episodes
+    # (57 % of the seeds do), and those earned 33 at most over the 100 episodes of the evaluation.
     task = Task(short_cartpole, rng)
+    start = task.weak_seed(lambda seed: for_policy(seed).best, below=30)
     lent = task.lend(student, num_envs=16, budget=60_000)
-    policy = student.remote(for_policy)(int(rng.integers(2**30)))
+    policy = student.remote(for_policy)(start)
     settings = student.ReinforceSettings(updates=25, learning_rate=0.03, discount=0.95)
     student.train_reinforce(lent.env, policy, settings, torch.Generator().manual_seed(int(rng.integers(2**30))))
     lent.assert_within_budget()

@@ -128,6 +128,30 @@ class Task:
                 measurements.note(f"for comparison: {name}", value)
         return result
 
+    def weak_seed(self, untrained: Callable[[int], Act], below: float, episodes: int = 20) -> int:
+        """Draw a seed of starting weights with which the untrained policy does badly here.
+
+        Some starting weights solve a task before anything has been learned: one untrained network in five balances a
+        pole when it acts greedily. A test that demands a return accepts code that changes nothing there. Start where
+        the policy earns little, and what it earns afterwards was learned.
+
+        Args:
+            untrained: gives what acts with the weights of a seed: the same policy that the student's code will get,
+                made in this process.
+            below: its mean return must be less.
+            episodes: that this is judged by.
+
+        Raises:
+            GraderFault: a hundred seeds in a row did better.
+        """
+        env = self.environment(episodes)
+        for _ in range(100):
+            seed = int(self._rng.integers(2**30))
+            with torch.no_grad():
+                if play(env, untrained(seed), self._rng).mean < below:
+                    return seed
+        raise GraderFault(f"untrained policies earn {below} and more in this task")
+
     def trivial_returns(self, episodes: int = 100) -> dict[str, float]:
         """What is earned without learning: mean returns of random and of constant actions."""
         env = self.environment(episodes)
