@@ -212,8 +212,13 @@ def test_an_object_is_found_through_the_packages_that_hand_it_on(tmp_path):
         find_object(tmp_path, "course_lib.lines", "f")
 
 
-def test_the_first_sentence_is_the_first_line_of_the_docstring():
+def test_the_first_sentence_may_be_longer_than_a_line():
     assert first_sentence('def f():\n    """Do it.\n\n    More."""\n') == "Do it."
+    assert (
+        first_sentence('def f():\n    """Do it: all\n    of x_0, ..., x_n. Not\n    more."""\n')
+        == "Do it: all of x_0, ..., x_n."
+    )
+    assert first_sentence('def f():\n    """Do it"""\n') == "Do it"
     assert first_sentence("def f(): pass\n") == ""
 
 

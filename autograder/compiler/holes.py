@@ -327,10 +327,11 @@ def first_line(node: Definition) -> int:
 
 
 def first_sentence(source: str) -> str:
-    """The first line of the docstring of the first definition in a source, or nothing."""
+    """The first sentence of the docstring of the first definition in a source, on one line, or nothing."""
     for node in ast.parse(source).body:
         if isinstance(node, Definition):
-            return (ast.get_docstring(node) or "").partition("\n")[0].strip()
+            paragraph = " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
+            return re.split(r"(?<=\.) (?=[A-Z])", paragraph)[0]
     return ""
 
 
