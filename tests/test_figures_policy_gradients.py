@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,20 @@ def test_weights_degenerate_with_the_horizon() -> None:
     sizes = [number_after(figures.weights_by_horizon(t).axes[1].get_title(), "size ") for t in (1, 30, 100)]
     assert sizes[0] > sizes[1] > sizes[2]
     assert number_after(figures.weights_by_horizon(100, 0.0).axes[1].get_title(), "size ") == 1000
+
+
+def test_every_weight_has_its_bar() -> None:
+    for horizon, difference in ((1, 0.1), (50, 0.1), (100, 0.3), (30, 0.0)):
+        bars = figures.weights_by_horizon(horizon, difference).axes[0].patches
+        assert sum(bar.get_height() for bar in bars) == 1000
+        edges = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars)
+        assert all(right < left for (_, right), (left, _) in pairwise(edges))
+        assert len(bars) <= horizon + 1
+
+
+def test_the_size_of_a_batch_is_a_whole_number() -> None:
+    (axes,) = figures.variance_by_batch(19.952623149688797).axes
+    assert all(text.get_text().endswith("at N = 20") for text in axes.get_legend().get_texts())
 
 
 def test_equal_densities_have_equal_weights() -> None:

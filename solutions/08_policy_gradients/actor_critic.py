@@ -86,7 +86,8 @@ print(f"torch {torch.__version__}")
 # are taken cannot all lie below.
 
 # %% widget="grid_values"
-# A grid with a goal, a pit and a policy between random and good. Where are the advantages large? What does gamma change?
+# A grid with a goal, a pit and a policy between random and good.
+# Where are the advantages large? What does gamma change?
 explore(figures.grid_values)
 
 # %% exercise="exact_q_v_a" points=4 minutes=18 difficulty=2 lecture="L16.01"
@@ -143,7 +144,8 @@ with check("exact_q_v_a"):
 # "reward to go" begins at $t$, not at 1.
 
 # %% widget="baseline_bars"
-# The variance of the gradient on a small world, exactly. Move all rewards by a constant: which bars care?
+# The variance of the gradient on a small world, exactly.
+# Move all rewards by a constant: which bars care?
 explore(figures.baseline_bars)
 
 # %% exercise="advantage_pg" points=2 minutes=8 difficulty=1 lecture="L16.02"
@@ -183,7 +185,8 @@ with check("advantage_pg"):
 # two must agree: where the advantage has $\gamma$, the targets have it too, $y_t=\sum_{t'\ge t}\gamma^{t'-t}r_{t'}$.
 
 # %% widget="value_estimates"
-# Monte Carlo estimates of V on a chain, with 95 % intervals. How many episodes for half the width?
+# Monte Carlo estimates of V on a chain, with 95 % intervals.
+# How many episodes for half the width?
 explore(figures.value_estimates)
 
 # %% exercise="mc_targets" points=3 minutes=12 difficulty=2 lecture="L16.03"
@@ -298,7 +301,8 @@ with check("td_advantage"):
     expect_true(not found.requires_grad, "The actor's gradient must not flow into V: detach.")
 
 # %% widget="mc_and_td"
-# The error of both estimates of V on the chain, against the number of episodes. Which one is better at first?
+# The error of both estimates of V on the chain, against the number of episodes.
+# Which one is better at first?
 explore(figures.mc_and_td)
 
 # %% quiz="targets_facts" points=2 minutes=6 lecture="L16.04 L16.05 L16.08"
@@ -360,7 +364,8 @@ errors = [abs(player.value(board) - minimax(board)) for board in firsts]
 print(f"{500 * rounds} games, {len(player.table)} boards; first moves are off by {sum(errors) / 9:.2f} on average")
 
 # %% widget="board_values"
-# What the learned table says about each move, beside the truth. Try a position in which somebody can win.
+# What the learned table says about each move, beside the truth.
+# Try a position in which somebody can win.
 explore(partial(figures.board_values, player.value))
 
 # %% [markdown]
@@ -384,7 +389,8 @@ explore(partial(figures.board_values, player.value))
 # another episode.
 
 # %% widget="gae_weights"
-# How much each later TD error counts, with an end at step 12. What do lambda = 0 and lambda = 1 mean?
+# How much each later TD error counts, with an end at step 12.
+# What do lambda = 0 and lambda = 1 mean?
 explore(figures.gae_weights)
 
 # %% exercise="gae" points=4 minutes=15 difficulty=3 lecture="L16.04 L16.07"
@@ -547,7 +553,8 @@ with check("discounted_return"):
 # by those who are still alive, and that is $\gamma^k$ of them.
 
 # %% widget="death"
-# Lives of a thousand walkers, and what they earn. Where does the curve of those alive meet gamma to the power of t?
+# Lives of a thousand walkers, and what they earn.
+# Where does the curve of those alive meet gamma to the power of t?
 explore(figures.death)
 
 # %% exercise="death_state" points=3 minutes=10 difficulty=2 lecture="L16.08"

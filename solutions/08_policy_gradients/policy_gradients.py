@@ -102,7 +102,8 @@ print(f"torch {torch.__version__}")
 # which action is good follows only together with what comes after it.
 
 # %% widget="grid_world"
-# A policy of arrows learns its way round the wall. Move through the updates; make the moves slip; add a pit.
+# A policy of arrows learns its way round the wall.
+# Move through the updates; make the moves slip; add a pit.
 explore(figures.grid_world)
 
 # %% exercise="sample_trajectories" points=4 minutes=18 difficulty=2 lecture="L15.01 L15.02 L15.03"
@@ -223,7 +224,8 @@ print(f"J from 10,000 samples     {estimate_return(sampled[3]):.4f}")
 # an expectation again, and that we can sample. $f$ need not be differentiable, nor even known: its values are enough.
 
 # %% widget="sampling_cloud"
-# Each sample pulls the mean towards itself or away, as strongly as f says. When do the pulls add up to zero?
+# Each sample pulls the mean towards itself or away, as strongly as f says.
+# When do the pulls add up to zero?
 explore(figures.sampling_cloud)
 
 # %% exercise="score_function_gradient" points=3 minutes=12 difficulty=3 lecture="L15.04"
@@ -304,7 +306,8 @@ with check("reinforce_gradient"):
     )
 
 # %%
-# Unbiased, also under partial observability: two doors, a noisy hint, and a policy that sees the hint only.
+# Unbiased, also under partial observability: two doors, a noisy hint,
+# and a policy that sees the hint only.
 doors = environments.corridor_with_a_look()
 theta = torch.tensor([[0.5, 0.0, 0.2], [0.0, 0.3, 0.1], [0.0, 0.0, 0.0]], dtype=torch.float64)
 exact = environments.exact_gradient(doors, theta, 4).flatten()
@@ -321,11 +324,13 @@ print("REINFORCE", [f"{value:+.3f}" for value in estimate[:6].tolist()])
 # is garbled in the slide): good trajectories are made more likely, bad ones less. That is *trial and error*, as a formula.
 
 # %% widget="arrow_weighting"
-# The same ten trajectories, weighted in four ways. Which of them would a teacher's demonstrations get?
+# The same ten trajectories, weighted in four ways.
+# Which of them would a teacher's demonstrations get?
 explore(figures.arrow_weighting)
 
 # %% quiz="likelihood_facts" points=1 minutes=4 lecture="L15.06"
-# All returns of a batch are 1. The policy gradient is how many times the maximum-likelihood gradient?
+# All returns of a batch are 1.
+# The policy gradient is how many times the maximum-likelihood gradient?
 when_all_returns_are_1 = 1
 # And when all returns are -1?
 when_all_returns_are_minus_1 = -1
@@ -399,7 +404,8 @@ with check("reward_to_go"):
 # the variance does not. The same holds for a $b$ that depends on the state: $E[\nabla\log\pi(a\mid s)\,b(s)] = 0$ for each $s$.
 
 # %% widget="baseline_variance"
-# The mean of the estimate does not move. Its variance does: where is the average return, where the best baseline?
+# The mean of the estimate does not move.
+# Its variance does: where is the average return, where the best baseline?
 explore(figures.baseline_variance)
 
 # %% [markdown] predict="same_sample_mean"
@@ -470,7 +476,8 @@ with check("optimal_baseline"):
     expect_close(silent, [0.0], "A parameter that never matters: 0, not 0 / 0.")
 
 # %%
-# What each step buys: the standard deviation of one component of the gradient, for batches of 20 trajectories.
+# What each step buys: the standard deviation of one component of the gradient,
+# for batches of 20 trajectories.
 walk = environments.chain(5)
 theta = torch.zeros(5, 2, dtype=torch.float64)
 _, seen, actions, rewards = sample_trajectories(MDP.of(walk), theta.softmax(1), 20_000, 12, generator)
@@ -728,8 +735,8 @@ figures.cartpole_film({"before": untrained, "after": policy}, steps=40 if FAST e
 # ### Continuous actions
 #
 # Pendulum-v1: a motor too weak to lift the pendulum, which has to be swung up. The action is a torque, and the policy
-# Gaussian, with your density. Rewards lie between −16 and 0 a step, so a return of −1,200 over 200 steps is what chance gets
-# and about −150 what experts get.
+# Gaussian, with your density. Rewards lie between −16 and 0 for each of 200 steps: chance gets a return of about −1,200,
+# experts about −150.
 #
 # **What to expect** (ten seeds): from about −1,200 to between −802 and −194, −399 in the mean, after 1.9 million steps and
 # about 16 seconds of computing. Real progress, and no expert: some starts end upright, others are still swinging when time
@@ -760,6 +767,7 @@ plots.learning_curves(
 # price; and tuning learning rates is hard. Adam's steps, scaled by the size of recent gradients, are OK-ish.
 
 # %% widget="variance_by_batch"
+# What divides the variance by ten: how many more trajectories, and how many fewer with a baseline?
 explore(figures.variance_by_batch)
 
 # %%
@@ -863,7 +871,8 @@ with check("importance_estimate"):
 # At $\theta' = \theta$ that is the policy gradient again. But it is a product of $T$ factors.
 
 # %% widget="weights_by_horizon"
-# Two policies that differ by a few percent at each step. What is left of 1,000 trajectories after 50 steps?
+# Two policies that differ by a few percent at each step.
+# What is left of 1,000 trajectories after 50 steps?
 explore(figures.weights_by_horizon)
 
 # %% exercise="off_policy_gradient" points=2 minutes=8 difficulty=2 lecture="L15.12"
@@ -938,7 +947,8 @@ with check("per_step_gradient"):
     expect_close(found, expected[False], "future=False: the product ends at the action's own time t.", **close)
 
 # %%
-# All of them at a policy that differs from the one that acted: the exact gradient, and what 200,000 trajectories say.
+# All of them at a policy that differs from the one that acted: the exact gradient,
+# and what 200,000 trajectories say.
 old, new = torch.zeros(5, 2, dtype=torch.float64), torch.tensor([[0.0, 0.8]], dtype=torch.float64).expand(5, 2)
 _, seen, actions, rewards = sample_trajectories(MDP.of(walk), old.softmax(1), 5_000 if FAST else 200_000, 8, generator)
 scores = softmax_scores(new, seen, actions)
@@ -1002,7 +1012,8 @@ with check("surrogate_loss"):
 # $\Delta = \sqrt{2\delta/(g^\top F^{-1}g)}\;F^{-1}g$. TRPO adds the automatic choice of the step; PPO gets a similar effect by clipping.
 
 # %% widget="kl_ball"
-# Two parameters; the closed line is where the KL divergence equals delta. Compare the two steps near the corners.
+# Two parameters; the closed line is where the KL divergence equals delta.
+# Compare the two steps near the corners.
 explore(figures.kl_ball)
 
 # %% exercise="natural_gradient_step" points=3 minutes=15 difficulty=4 lecture="L15.19"

@@ -237,6 +237,7 @@ def variance_by_batch(batch: int = 20, horizon: int = 6) -> Figure:
 
     Source: lecture 15, policy gradient in practice. L15.17.
     """
+    batch = round(batch)  # a logarithmic slider gives 19.95
     sizes = np.logspace(0, 3, 50)
     figure, axes = panels(width=6.4, height=3.8)
     for (name, variance), colour, dash in zip(

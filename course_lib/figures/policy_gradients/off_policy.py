@@ -79,8 +79,10 @@ def weights_by_horizon(horizon: int = 50, difference: float = 0.1) -> Figure:
     weights = np.exp(logs - logs.max(1, keepdims=True))
     sizes = weights.sum(1) ** 2 / (weights**2).sum(1)
     figure, (left, right) = panels(2, width=9.0, height=3.6)
-    now = logs[horizon - 1] / np.log(10)
-    left.hist(now, bins=np.linspace(now.min() - 0.25, now.max() + 0.25, 31), color=BLUE)
+    # A weight says how many of the T actions were the first one: equally spaced logarithms, and a bar for each.
+    places, counts = np.unique((logs[horizon - 1] / np.log(10)).round(6), return_counts=True)
+    spacing = np.log10((1 + 2 * difference) / (1 - 2 * difference))
+    left.bar(places, counts, width=0.85 * max(spacing, 0.02), color=BLUE)
     share = np.sort(weights[horizon - 1])[-10:].sum() / weights[horizon - 1].sum()
     left.set(title=f"T = {horizon}: ten of 1,000 have {share:.0%} of the weight", xlabel="log₁₀ of the weight")
     left.set_ylabel("trajectories")
