@@ -223,13 +223,15 @@ def _walk_variances(horizon: int) -> dict[str, float]:
     return found
 
 
-@interactive(batch=Slider(1, 1000, label="trajectories in a batch", log=True), horizon=Slider(2, 7, label="steps T"))
+@interactive(
+    batch=Slider(1.0, 1000.0, label="trajectories in a batch", log=True), horizon=Slider(2, 7, label="steps T")
+)
 @drawn
-def variance_by_batch(batch: int = 20, horizon: int = 6) -> Figure:
+def variance_by_batch(batch: float = 20.0, horizon: int = 6) -> Figure:
     """Variance of the gradient against the size of the batch, computed by enumeration on a chain of three states.
 
     Args:
-        batch: N.
+        batch: N, to the nearest whole number.
         horizon: T.
 
     Returns:
@@ -237,8 +239,7 @@ def variance_by_batch(batch: int = 20, horizon: int = 6) -> Figure:
 
     Source: lecture 15, policy gradient in practice. L15.17.
     """
-    batch = round(batch)  # a logarithmic slider gives 19.95
-    sizes = np.logspace(0, 3, 50)
+    number, sizes = round(batch), np.logspace(0, 3, 50)
     figure, axes = panels(width=6.4, height=3.8)
     for (name, variance), colour, dash in zip(
         _walk_variances(horizon).items(), (ORANGE, BLUE, GREEN), ("-", (0, (5, 2)), (0, (1, 1.5))), strict=True
@@ -248,9 +249,9 @@ def variance_by_batch(batch: int = 20, horizon: int = 6) -> Figure:
             variance / sizes,
             color=colour,
             linestyle=dash,
-            label=f"{name}: {variance / batch:.2g} at N = {batch}",
+            label=f"{name}: {variance / number:.2g} at N = {number}",
         )
-        axes.plot(batch, variance / batch, "o", color=colour)
+        axes.plot(number, variance / number, "o", color=colour)
     axes.set(
         title=f"variance of the gradient, T = {horizon}", xlabel="trajectories N", ylabel="variance, all parameters"
     )
