@@ -66,15 +66,15 @@ def assert_pure(
     """Call twice with the same arguments: the first call must leave them as before, the second must be right too."""
     kept = [student.keep(a) if isinstance(a, torch.Tensor) else a for a in arguments]
     function(*kept)
-    for position, (handle, original) in enumerate(zip(kept, arguments, strict=True), start=1):
-        if isinstance(original, torch.Tensor):
-            assert_equal(
-                student.fetch(handle),
-                original,
-                what=f"argument {position} after the call",
-                hint="Operations such as `a -= b`, `a[...] = b` or `a.exp_()` change the caller's tensor. "
-                "Write `a = a - b`, which makes a new one.",
-            )
+    tensors = [position for position, original in enumerate(arguments) if isinstance(original, torch.Tensor)]
+    for position, found in zip(tensors, student.fetch([kept[position] for position in tensors]), strict=True):
+        assert_equal(
+            found,
+            arguments[position],
+            what=f"argument {position + 1} after the call",
+            hint="Operations such as `a -= b`, `a[...] = b` or `a.exp_()` change the caller's tensor. "
+            "Write `a = a - b`, which makes a new one.",
+        )
     what = "the result of a second call with the same arguments"
     if expected.dtype.is_floating_point:
         assert_close(function(*kept), expected, **tolerance, what=what)

@@ -175,8 +175,13 @@ class Student:
         self._kept.append([self._kept_count, wire.encode_into(self._kept_buffers, value, self._reduce)])
         return Handle(self, {"k": "handle", "id": self._kept_count, "type": type(value).__name__})
 
-    def fetch(self, handle: Handle) -> Any:
-        """A copy of what a handle stands for, as far as it is plain data."""
+    def fetch(self, handle: Handle | list[Handle]) -> Any:
+        """A copy of what a handle, or each of several, stands for, as far as it is plain data."""
+        if isinstance(handle, list):
+            found = _of_type(list, self.builtin("identity", handle))
+            if len(found) != len(handle):
+                raise Crashed(GONE)
+            return found
         return self.builtin("identity", handle)
 
     def run(self, code: str) -> None:
