@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -396,13 +397,17 @@ def _gradescope_entry(exercise: ExerciseResult, test: TestResult | None) -> dict
 
 
 def write_results(out: Path, record: Record, ledger: SlipLedger | None = None) -> Path:
-    """Write `<out>/<student>/results.json`, atomically.
+    """Write `<out>/<student>/<assignment>.results.json`, atomically; what says the same already stays.
 
     Returns:
-        The path that was written.
+        The path of the file.
     """
-    path = results_path(out, record.student)
-    write_atomically(path, json.dumps(gradescope_results(record, ledger), ensure_ascii=False, allow_nan=False) + "\n")
+    path = results_path(out, record.student, record.assignment)
+    content = json.dumps(gradescope_results(record, ledger), ensure_ascii=False, allow_nan=False) + "\n"
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == content.encode("utf-8", "replace"):
+            return path
+    write_atomically(path, content)
     return path
 
 

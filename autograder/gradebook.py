@@ -22,7 +22,7 @@ from alembic.script import ScriptDirectory
 from nbgrader import api, utils
 from nbgrader.api import Gradebook
 from nbgrader.dbutil import ALEMBIC_DIR
-from sqlalchemy import bindparam, event, insert, select, text
+from sqlalchemy import Column, MetaData, String, Table, bindparam, event, insert, select, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from autograder.curriculum import Assignment, Curriculum
@@ -129,6 +129,7 @@ def _create_tables(url: str) -> None:
     engine = sqlalchemy.create_engine(url)
     try:
         api.Base.metadata.create_all(bind=engine)
+        _FILES.metadata.create_all(bind=engine)
         with engine.begin() as connection:
             connection.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL)"))
             if not connection.execute(text("SELECT COUNT(*) FROM alembic_version")).scalar():
@@ -341,9 +342,7 @@ def _write_submission(session: Any, record: Record) -> None:
         session.add(submission)
         session.flush()
     _mirror(session, submission)
-    timestamp = _utc(parse_time(record.received, "UTC")) if record.received else None
-    handed_in_again = submission.timestamp is not None and submission.timestamp != timestamp
-    submission.timestamp = timestamp
+    submission.timestamp = _utc(parse_time(record.received, "UTC")) if record.received else None
     session.flush()
     results = {notebook.name: notebook for notebook in record.notebooks}
     for mine in submission.notebooks:
@@ -351,8 +350,28 @@ def _write_submission(session: Any, record: Record) -> None:
         exercises: dict[tuple[str, str], ExerciseResult] = {}
         if result is not None:
             exercises = {(e.kind, e.name): e for e in result.exercises}
-        _write_grades(session, mine.id, exercises, result, handed_in_again)
+        again = _other_file(session, mine.id, result.sha256 if result is not None else "")
+        _write_grades(session, mine.id, exercises, result, again)
         _write_comments(session, mine.id, exercises)
+
+
+# Which file the scores of a notebook came from; nbgrader's own tables have no place for it, and leave this one alone.
+_FILES = Table(
+    "course_files",
+    MetaData(),
+    Column("notebook_id", String(32), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+)
+
+
+def _other_file(session: Any, mine: str, sha256: str) -> bool:
+    """Whether the scores that stand there were those of another file; from now on they are those of this one."""
+    before = session.scalar(select(_FILES.c.sha256).where(_FILES.c.notebook_id == mine))
+    if before is None:
+        session.execute(insert(_FILES).values(notebook_id=mine, sha256=sha256))
+    elif before != sha256:
+        session.execute(_FILES.update().where(_FILES.c.notebook_id == mine).values(sha256=sha256))
+    return before is not None and before != sha256
 
 
 # Rows are written through the tables: as objects of nbgrader's classes they take ten times as long.
@@ -427,7 +446,8 @@ def apply_policy(gradebook: Gradebook, ledgers: Mapping[str, SlipLedger], curric
     by_student = {safe_name(student): ledger for student, ledger in ledgers.items()}
 
     def work(session: Any) -> None:
-        for submission in session.query(api.SubmittedAssignment):
+        known = api.SubmittedAssignment.student_id.in_(list(by_student))
+        for submission in session.query(api.SubmittedAssignment).filter(known):
             ledger = by_student.get(submission.student_id)
             lateness = ledger.entries.get(submission.assignment.name) if ledger is not None else None
             if lateness is not None:

@@ -133,7 +133,7 @@ def _graded_json(result: NotebookResult, manifest: Manifest, released: Path | No
                     "cell_type": "markdown",
                     "id": f"scheme-{cell.name}"[:64],
                     "metadata": {"tags": [GRADER_ONLY]},
-                    "source": f"**Mark scheme.** {cell.scheme}",
+                    "source": f"**Mark scheme**\n\n{cell.scheme}",
                 }
             )
     notebook["cells"] = cells

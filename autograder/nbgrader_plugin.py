@@ -9,38 +9,133 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import re
 import shutil
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.exchange.default import ExchangeCollect
+from nbgrader.plugins import CsvExportPlugin, FileNameCollectorPlugin
 from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import List
 
 from autograder import runs
 from autograder.curriculum import Assignment, Curriculum, load_curriculum
-from autograder.exports import write_results
 from autograder.gradebook import open_gradebook, write_record
 from autograder.intake import find_notebook
 from autograder.judge.seeds import course_secret
+from autograder.late_work import write_lateness
 from autograder.nbgrader_layout import GRADER_ONLY, graded_notebook, write_notebooks
+from autograder.policy import parse_time
 from autograder.preparation import prepare
 from autograder.record import Record
-from autograder.records import printable, safe_name
+from autograder.records import SUFFIX, printable, safe_name
+from autograder.runs import note_receipt
 from autograder.sandbox import isolation
 from autograder.schedule import WarmLane
 
 IDLE_SECONDS = 30.0  # after which a server (the formgrader's) lets go of its sandbox and of the output folder
 
 
-class HideGraderCells(NbGraderPreprocessor):
+class QuietPreprocessor(NbGraderPreprocessor):
+    """A preprocessor of ours, with the setting that nbgrader gives to all of them and misses with a warning."""
+
+    display_data_priority = List(["text/html", "image/svg+xml", "image/png", "text/plain"]).tag(config=True)
+
+
+class CollectWithReceipts(ExchangeCollect):
+    """`nbgrader collect`, which also writes into `receipts.csv` when each submission came in.
+
+    The time is the one at which the file system of the exchange last saw a change of the submission. A student can
+    write any `timestamp.txt` and any time of modification, but cannot set this clock back.
+    """
+
+    def do_copy(self, src: str, dest: str, log: Any = None) -> None:
+        received = max(path.lstat().st_ctime for path in (Path(src), *Path(src).rglob("*")))
+        super().do_copy(src, dest, log)
+        folder = Path(dest).parent
+        zone = ZoneInfo(load_curriculum().timezone)
+        note_receipt(folder.parent, Path(dest).name, folder.name, datetime.fromtimestamp(received, zone))
+
+
+class NamesWithReceipts(FileNameCollectorPlugin):
+    """Reads the names of files for `nbgrader zip_collect`, and writes the times in them into `receipts.csv`.
+
+    They are those of the learning platform, which names the files. A time without an offset is meant in the course's
+    time zone; of several files of one student the latest counts.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self._latest: dict[str, datetime] = {}
+
+    def collect(self, submitted_file: str) -> dict[str, str] | None:
+        found: dict[str, str] | None = super().collect(submitted_file)
+        if found and found.get("student_id") and found.get("timestamp"):
+            student, coursedir = found["student_id"], self.parent.coursedir
+            moment = _platform_time(found["timestamp"], load_curriculum().timezone)
+            # nbgrader keeps the later of two files by this, and takes it for UTC.
+            found["timestamp"] = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            if student not in self._latest or moment > self._latest[student]:
+                self._latest[student] = moment
+                submitted = Path(coursedir.root) / coursedir.submitted_directory
+                note_receipt(submitted, coursedir.assignment_id, student, moment)
+        return found
+
+
+def _platform_time(text: str, timezone: str) -> datetime:
+    """Read the time in a file's name, `2027-02-05-20-00-00` or an ISO time.
+
+    Raises:
+        CourseError: it is neither.
+    """
+    numbers = re.findall(r"\d+", text)
+    if re.fullmatch(r"[\d\-_. ]+", text) and len(numbers) in (5, 6):
+        try:
+            return datetime(*map(int, numbers), tzinfo=ZoneInfo(timezone))  # type: ignore[arg-type, misc]
+        except ValueError:
+            pass
+    return parse_time(text, timezone)
+
+
+class ExportWithLateness(CsvExportPlugin):
+    """`nbgrader export` with the penalties and extensions that hold now, grades given by hand included."""
+
+    def export(self, gradebook: Gradebook) -> None:
+        _settle_lateness(Path(self.parent.coursedir.root), self.parent.coursedir.db_url)
+        gradebook.db.expire_all()
+        super().export(gradebook)
+
+
+def _settle_lateness(out: Path, database: str, folder: str | None = None) -> None:
+    """Apply the late policy once more: extensions and grades given by hand may have come since grading."""
+    place, pattern = (out, f"*/*{SUFFIX}") if folder is None else (out / folder, f"*{SUFFIX}")
+    if next(place.glob(pattern), None) is not None:
+        with open_gradebook(database) as gradebook:
+            write_lateness(out, load_curriculum(), gradebook, folder)
+
+
+class HideGraderCells(QuietPreprocessor):
     """Leave out the mark schemes, which are for the person who grades; `nbgrader generate_feedback` runs this first."""
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         nb.cells = [cell for cell in nb.cells if GRADER_ONLY not in cell.metadata.get("tags", [])]
+        return nb, resources
+
+
+class SettleLateness(QuietPreprocessor):
+    """Bring a submission's penalty and extension up to date before `nbgrader generate_feedback` reads them."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        names = resources["nbgrader"]
+        _settle_lateness(Path(self.parent.parent.coursedir.root), names["db_url"], names["student"])
         return nb, resources
 
 
@@ -54,7 +149,7 @@ class FromRelease(NotebookExporter):
         return self.from_notebook_node(nbformat.read(path, as_version=4), resources=resources)
 
 
-class GradeInSandbox(NbGraderPreprocessor):
+class GradeInSandbox(QuietPreprocessor):
     """Take the place of nbgrader's execution: grade the submission, write its record and its scores.
 
     What has a record of the same file, release, suite and seed is not graded again; `course grade --regrade` does that.
@@ -115,8 +210,8 @@ class KeptGrader:
                 done[job.student] = self.lane.grade(job)
                 runs.keep_record(self.out, done[job.student])
             record = self.records[student] = done[student]
-            write_results(self.out, record)
             write_record(self.gradebook, record, list(self.prepared.manifests.values()), self.assignment.due)
+            write_lateness(self.out, self.curriculum, self.gradebook, safe_name(student))
             self._wait(True)
             return record
 

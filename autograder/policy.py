@@ -41,6 +41,7 @@ class Extension:
 
 Extensions = Mapping[tuple[str, str], Extension]  # by (student, assignment)
 NO_EXTENSIONS: Extensions = {}
+EXTENSIONS = "extensions.toml"
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,13 @@ def ledgers(
         if handed_in:
             times[record.assignment] = moment
     return {s: slip_ledger(curriculum, s, times, extensions, now) for s, times in received.items()}
+
+
+def granted_extensions(out: Path, curriculum: Curriculum, file: Path | None = None) -> dict[tuple[str, str], Extension]:
+    """Extensions and excused work: from `file`, from `extensions.toml` in `out`, or from the one beside course.toml."""
+    places = [folder / EXTENSIONS for folder in (out, curriculum.root)]
+    found = file or next((path for path in places if path.exists()), None)
+    return load_extensions(found, curriculum) if found is not None else {}
 
 
 def load_extensions(path: Path, curriculum: Curriculum) -> dict[tuple[str, str], Extension]:

@@ -1,7 +1,7 @@
 """Where records lie on disk, and how they get there whole.
 
-A grading run writes `<out>/<student>/<assignment>.record.json` and, beside it, `results.json`. A student's id is
-whatever the collector found, so it never becomes a path as it is: `safe_name` makes the name of the folder.
+A grading run writes `<out>/<student>/<assignment>.record.json` and, beside it, `<assignment>.results.json`. A student's
+id is whatever the collector found, so it never becomes a path as it is: `safe_name` makes the name of the folder.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from autograder.record import NotebookResult, Record
 RESERVED = frozenset({"autograded", "feedback", "release", "solution", "source", "source_with_tests", "submitted"})
 LONGEST_NAME = 64
 SUFFIX = ".record.json"
+RESULTS_SUFFIX = ".results.json"
 
 
 def safe_name(student: str) -> str:
@@ -82,9 +83,9 @@ def record_path(out: Path, student: str, assignment: str) -> Path:
     return student_folder(out, student) / f"{assignment}{SUFFIX}"
 
 
-def results_path(out: Path, student: str) -> Path:
-    """Where the results in Gradescope's format lie."""
-    return student_folder(out, student) / "results.json"
+def results_path(out: Path, student: str, assignment: str) -> Path:
+    """Where the results of a student's submission of an assignment lie, in Gradescope's format."""
+    return student_folder(out, student) / f"{assignment}{RESULTS_SUFFIX}"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -144,12 +145,13 @@ def read_record_file(path: Path) -> Record:
         raise CourseError(f"{path} is not a grading record ({error}); grade this submission again") from error
 
 
-def load_records(out: Path, assignment: str | None = None) -> list[Record]:
+def load_records(out: Path, assignment: str | None = None, folder: str | None = None) -> list[Record]:
     """Read every record of a grading run, ordered by assignment, then by student.
 
     Args:
         out: the folder that `course grade --out` wrote.
         assignment: read the records of this one only.
+        folder: read the records in this student's folder only (its name, from `safe_name`).
 
     Returns:
         The records, one at least.
@@ -159,7 +161,9 @@ def load_records(out: Path, assignment: str | None = None) -> list[Record]:
     """
     if not out.is_dir():
         raise CourseError(f"{out} is not a folder; give the folder that `course grade --out` wrote")
-    records = [read_record_file(path) for path in sorted(out.glob(f"*/{assignment or '*'}{SUFFIX}"))]
+    places = [out / folder] if folder is not None else sorted(out.glob("*/"))
+    paths = [path for place in places for path in sorted(place.glob(f"{assignment or '*'}{SUFFIX}"))]
+    records = [read_record_file(path) for path in paths]
     if not records:
         what = f"record of {assignment}" if assignment else "record"
         raise CourseError(f"no {what} in {out}; run `course grade` with --out {out} first")

@@ -1,6 +1,6 @@
 """A grading run: what was handed in, what of it still has to be graded, and where each record goes.
 
-The record file is the commit point: it is written whole or not at all, and everything else (results.json, gradebook,
+The record file is the commit point: it is written whole or not at all, and everything else (results, gradebook,
 notebooks to look at) can be made again from it. A run that was killed goes on where it stopped, because what has a
 record of the same file, release, suite and seed is not graded again.
 """
@@ -11,11 +11,13 @@ import contextlib
 import csv
 import dataclasses
 import fcntl
+import io
 import json
 import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from autograder.curriculum import Assignment
@@ -67,6 +69,38 @@ def read_receipts(submitted: Path, assignment: str, timezone: str) -> dict[str, 
                 raise CourseError(f"{path}, line {rows.line_num}: a student and a time are needed, found {row}")
             times[row["student"]] = parse_time(row["received"], timezone).isoformat()
         return times
+
+
+def note_receipt(submitted: Path, assignment: str, student: str, received: datetime) -> None:
+    """Write into `receipts.csv` when a student's work came in, in place of what stands there about it.
+
+    Args:
+        submitted: the folder with what was handed in.
+        assignment: its name.
+        student: the name of the student's folder.
+        received: with a time zone.
+
+    Raises:
+        CourseError: the file is there and has other columns, or cannot be written.
+    """
+    path = submitted / RECEIPTS
+    columns = ["student", "assignment", "received"]
+    rows: list[dict[str, str]] = []
+    if path.exists():
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = [row for row in reader if (row.get("student"), row.get("assignment")) != (student, assignment)]
+            columns = list(reader.fieldnames or columns)
+        if missing := {"student", "assignment", "received"} - set(columns):
+            raise CourseError(
+                f"{path} has no column {', '.join(sorted(missing))}; expected student,assignment,received"
+            )
+    rows.append({"student": student, "assignment": assignment, "received": received.isoformat(timespec="seconds")})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())
 
 
 def find_jobs(submitted: Path, assignment: Assignment, timezone: str, only: str = "") -> list[Job]:

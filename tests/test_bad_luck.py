@@ -77,7 +77,7 @@ def check_complete(out: Path, earlier: dict[str, Record], students: list[str]) -
     for student, record in after.items():
         assert (record.score, record.attempt) == (FULL, 1)
         assert student not in earlier or record.graded_at == earlier[student].graded_at
-        assert json.loads((out / student / "results.json").read_text())["score"] == FULL
+        assert json.loads((out / student / "01_mini.results.json").read_text())["score"] == FULL
     assert not list(out.glob("*/attempts"))
     assert not list(out.glob(".work-*"))
     assert not list(out.glob("*/.01_mini.*"))  # half of a record

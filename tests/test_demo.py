@@ -130,7 +130,7 @@ def test_gradebook_results_and_records_agree(run: Run) -> None:
     assert submissions.keys() == {safe_name(student) for student in run.records}
     for student, record in run.records.items():
         assert submissions[safe_name(student)] == pytest.approx(record.score, abs=1e-3)
-        results = json.loads(results_path(run.graded, student).read_text())
+        results = json.loads(results_path(run.graded, student, ASSIGNMENT).read_text())
         too_late = run.ledgers[student].entries[ASSIGNMENT].status == "too_late"
         assert results["score"] == pytest.approx(0.0 if too_late else record.score, abs=1e-3)
         machine = [t for t in results["tests"] if "score" in t]
@@ -240,7 +240,7 @@ def test_nobody_reads_what_is_secret(run: Run) -> None:
     assert len(telling) > 20
     entry = next(e for e in run.records["nick.quill"].notebooks[0].exercises if e.name == "train")
     assert any("PATH" in output.get("text", "") for output in entry.outputs)  # its search did run
-    for path in [*run.graded.rglob("*.feedback.html"), *run.graded.rglob("results.json")]:
+    for path in [*run.graded.rglob("*.feedback.html"), *run.graded.rglob("*.results.json")]:
         text = path.read_text(encoding="utf-8")
         for word in (SECRET, SECRET.encode().hex(), "misconceptions_softmax", suite.name, *telling):
             assert word not in text, f"{path}: {word}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import zipfile
@@ -307,3 +308,11 @@ def test_the_commands(graded, records):
 def test_wrong_use_is_one_clear_line(graded, options, words):
     with pytest.raises(CourseError, match=words):
         CliRunner().invoke(cli, ["report", "--out", str(graded), *options], catch_exceptions=False)
+
+
+def test_results_of_two_assignments_lie_side_by_side(records, tmp_path):
+    record = records[0]
+    other = dataclasses.replace(record, assignment="02_backprop")
+    paths = [write_results(tmp_path, one) for one in (record, other)]
+    assert paths[0].parent == paths[1].parent
+    assert [json.loads(p.read_text())["extra_data"]["assignment"] for p in paths] == [ASSIGNMENT, "02_backprop"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import getpass
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,14 @@ from autograder.demo_class import ASSIGNMENT, play_class
 from autograder.gradebook import open_gradebook
 from autograder.nbgrader_layout import prepare_course_folder
 from autograder.record import Record
-from autograder.records import load_records, safe_name
+from autograder.records import load_records, results_path, safe_name
 
 NOTEBOOK = "softmax_regression"
 # Somebody of every kind that nbgrader and the file itself can make trouble with; the last has no notebook at all.
-SELECTION = ("omar.haddad", "hugo.laurent", "ivo.petrov", "kofi.mensah", "sara.nunes", "li.wen", EVIL_ID, "anna.kowal")
+SELECTION = ("omar.haddad", "hugo.laurent", "ivo.petrov", "kofi.mensah", "sara.nunes", "li.wen", EVIL_ID, "anna.kowal",
+             "joon.park", "tomas.vega")  # fmt: skip
+SLIPS, TOO_LATE, EXTENDED = "joon.park", "tomas.vega", "kofi.mensah"
+EXTENSION = f'[[extension]]\nstudent = "{EXTENDED}"\nassignment = "{ASSIGNMENT}"\ndays = 3\n'
 pytestmark = pytest.mark.xdist_group("nbgrader")
 
 
@@ -86,6 +91,9 @@ def grade_twice(folder: Path, students: Sequence[str]) -> BothPaths:
         shutil.copytree(folder / "everybody" / student, submitted / student)
     shutil.copy(folder / "everybody" / "receipts.csv", submitted)
     curriculum = load_curriculum()
+    for out in ("course", "nbgrader"):
+        (folder / out).mkdir()
+        (folder / out / "extensions.toml").write_text(EXTENSION)
     grade_class(curriculum, curriculum.assignment(ASSIGNMENT), submitted, folder / "course", workers=1)
     course_folder(folder / "nbgrader", submitted)
     log = nbgrader(folder / "nbgrader", "autograde", ASSIGNMENT)
@@ -139,7 +147,8 @@ def rows(out: Path) -> dict[str, tuple]:
                 for grade in notebook.grades
             )
             comments = sorted((c.name, c.auto_comment) for n in submission.notebooks for c in n.comments)
-            found[submission.student.id] = (submission.timestamp, submission.score, cells, comments)
+            late = (submission.extension, submission.late_submission_penalty, submission.total_seconds_late)
+            found[submission.student.id] = (submission.timestamp, submission.score, *late, cells, comments)
         assert {student.id for student in gradebook.students} == set(found)
     return found
 
@@ -171,6 +180,27 @@ def test_both_paths_give_the_same(both: BothPaths) -> None:
     assert len(set(scores)) > 3
     assert min(scores) == 0
     assert max(scores) > 30
+
+
+def test_both_paths_decide_alike_about_late_work(both: BothPaths) -> None:
+    """Slip days and extensions move the deadline in nbgrader's database, and work that is too late loses its points."""
+    for out in (both.by_course, both.by_nbgrader):
+        with open_gradebook(out / "gradebook.db") as gradebook:
+            found = {s.student.id: s for s in gradebook.assignment_submissions(ASSIGNMENT)}
+            moved = {name: s.extension for name, s in found.items() if s.extension is not None}
+            assert moved == {SLIPS: timedelta(days=1), EXTENDED: timedelta(days=3)}
+            assert found[SLIPS].total_seconds_late == 0
+            assert found[TOO_LATE].total_seconds_late > 0
+            penalties = {name: s.late_submission_penalty for name, s in found.items() if s.late_submission_penalty}
+            assert penalties == {TOO_LATE: pytest.approx(found[TOO_LATE].score)}
+            assert found[TOO_LATE].score > 0
+    for student in (SLIPS, TOO_LATE, EXTENDED):
+        paths = [results_path(out, student, ASSIGNMENT) for out in (both.by_course, both.by_nbgrader)]
+        said = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        assert said[0]["output"] == said[1]["output"]
+        assert "of 5 slip days used" in said[0]["output"]
+        keys = ("late_policy", "due", "days_late", "slip_days", "slip_days_used")
+        assert [said[0]["extra_data"][key] for key in keys] == [said[1]["extra_data"][key] for key in keys]
 
 
 @pytest.mark.slow
@@ -244,7 +274,8 @@ def test_feedback_and_export(both: BothPaths, built: Built) -> None:
     nbgrader(folder, "export", "--to=grades.csv")
     with (folder / "grades.csv").open(newline="", encoding="utf-8") as file:
         exported = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert exported == pytest.approx({safe_name(s): r.score for s, r in graded.items()})
+    expected = {safe_name(s): r.score for s, r in graded.items()} | {TOO_LATE: 0.0}
+    assert exported == pytest.approx(expected)
 
 
 @pytest.mark.slow
@@ -252,15 +283,19 @@ def test_a_zip_from_elsewhere_is_collected_and_graded(tmp_path: Path, both: Both
     handed_in = both.by_course.parent / "submitted" / "omar.haddad" / ASSIGNMENT / f"{NOTEBOOK}.ipynb"
     archive = tmp_path / "downloaded" / ASSIGNMENT / "archive"
     archive.mkdir(parents=True)
-    with zipfile.ZipFile(archive / "class.zip", "w") as packed:
-        packed.write(handed_in, f"omar_haddad_attempt_2027-02-05-20-00-00_{NOTEBOOK}.ipynb")
+    with zipfile.ZipFile(archive / "all of the class.zip", "w") as packed:
+        for time in ("2027-02-05-20-00-00", "2027-02-06-20-00-00"):
+            packed.write(handed_in, f"Omar Haddad_attempt_{time}_{NOTEBOOK}.ipynb")
     course_folder(tmp_path, tmp_path / "submitted")
-    pattern = r".*?(?P<student_id>\w+)_attempt_(?P<timestamp>[0-9\-]+)_(?P<file_id>\w+)"
+    pattern = r".*/(?P<student_id>[^/]+)_attempt_(?P<timestamp>[0-9-]+)_(?P<file_id>\w+)"  # of the instructor's guide
     nbgrader(tmp_path, "zip_collect", ASSIGNMENT, f"--FileNameCollectorPlugin.named_regexp={pattern}")
-    assert (tmp_path / "submitted" / "omar_haddad" / ASSIGNMENT / f"{NOTEBOOK}.ipynb").exists()
+    assert (tmp_path / "submitted" / "Omar Haddad" / ASSIGNMENT / f"{NOTEBOOK}.ipynb").exists()
     nbgrader(tmp_path, "autograde", ASSIGNMENT)
     (record,) = load_records(tmp_path)
-    assert record.student == "omar_haddad"
+    assert record.student == "Omar Haddad"
+    assert record.received == "2027-02-06T20:00:00-08:00"  # of the later file, in the course's time zone
+    with open_gradebook(tmp_path / "gradebook.db") as gradebook:
+        assert gradebook.find_submission(ASSIGNMENT, safe_name("Omar Haddad")).extension == timedelta(days=1)
     expected = both.records(both.by_course)["omar.haddad"].notebooks[0]
     statuses = [e.status for e in record.notebooks[0].exercises]
     assert statuses == [e.status for e in expected.exercises]
@@ -301,9 +336,19 @@ def test_the_exchange_goes_round(tmp_path: Path, built: Built) -> None:
         solve(student / ASSIGNMENT / f"{name}.ipynb", name)
     nbgrader(student, "submit", ASSIGNMENT, where, "--course=deep_learning_by_hand")
     assert ASSIGNMENT in nbgrader(course, "list", "--inbound", where)
+    (handed_in,) = exchange.glob("*/inbound/*")
+    (handed_in / "timestamp.txt").write_text("1999-01-01 00:00:00 UTC")  # what a student can do
+    for path in (handed_in, *handed_in.iterdir()):
+        os.utime(path, (0, 0))
     nbgrader(course, "collect", ASSIGNMENT, where)
     nbgrader(course, "autograde", ASSIGNMENT)
     (record,) = load_records(course)
+    late = datetime.now(UTC) - datetime.fromisoformat(record.received or "")
+    assert timedelta(0) <= late + timedelta(seconds=2)
+    assert late < timedelta(hours=1)
+    with open_gradebook(course / "gradebook.db") as gradebook:
+        when = gradebook.find_submission(ASSIGNMENT, record.student).timestamp
+    assert when.replace(tzinfo=UTC) == datetime.fromisoformat(record.received or "")
     assert record.student == getpass.getuser()
     assert record.score == pytest.approx(record.points - record.manual_points)
     nbgrader(course, "generate_feedback", ASSIGNMENT)

@@ -26,6 +26,7 @@ from autograder.policy import (
     standing,
     whole_days_late,
 )
+from autograder.runs import note_receipt, read_receipts
 
 ZONE = ZoneInfo("America/Los_Angeles")
 COURSE = """
@@ -281,3 +282,23 @@ def test_where_a_student_stands(curriculum):
     assert "homework 2 0 %, together" in standing(curriculum, [record], missing, points)
     early = slip_ledger(curriculum, "bob", {}, {}, datetime(2027, 1, 1, tzinfo=UTC))
     assert standing(curriculum, [], early, points) == ""
+
+
+def test_a_receipt_takes_the_place_of_the_one_before(tmp_path, curriculum):
+    names = [a.name for a in curriculum.assignments[:2]]
+    (tmp_path / "receipts.csv").write_text(
+        "student,assignment,received,who\n"
+        f'ada,{names[0]},2027-02-05T20:00:00,cron\n"Omar, H.",{names[0]},2027-02-05,me\n'
+    )
+    moment = datetime(2027, 2, 7, 9, 30, tzinfo=ZoneInfo(curriculum.timezone))
+    note_receipt(tmp_path, names[0], "ada", moment)
+    note_receipt(tmp_path, names[1], "ada", moment)
+    assert read_receipts(tmp_path, names[0], curriculum.timezone) == {
+        "ada": "2027-02-07T09:30:00-08:00",
+        "Omar, H.": "2027-02-05T00:00:00-08:00",
+    }
+    assert read_receipts(tmp_path, names[1], curriculum.timezone) == {"ada": "2027-02-07T09:30:00-08:00"}
+    assert "me" in (tmp_path / "receipts.csv").read_text()
+    (tmp_path / "receipts.csv").write_text("name,time\nada,2027-02-05\n")
+    with pytest.raises(CourseError, match="has no column assignment"):
+        note_receipt(tmp_path, names[0], "ada", moment)

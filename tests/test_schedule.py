@@ -202,7 +202,7 @@ def test_a_run_that_is_killed_leaves_nothing_and_goes_on_where_it_was(needs_bubb
     assert all(r.score == FULL and r.isolation == "bubblewrap" for r in after.values())
     assert all(after[name].graded_at == record.graded_at for name, record in before.items())
     assert not [p.name for p in out.iterdir() if p.name.startswith(".work")]
-    assert {json.loads((out / s / "results.json").read_text())["score"] for s in students} == {FULL}
+    assert {json.loads((out / s / "01_mini.results.json").read_text())["score"] for s in students} == {FULL}
 
 
 def test_the_second_of_two_graders_ends_with_one_line(needs_bubblewrap: None, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from autograder.curriculum import Assignment, Curriculum, load_curriculum
 from autograder.demo_cast import EVIL_ID, KINDS
 from autograder.demo_class import ASSIGNMENT, NOTEBOOK, STUDENTS, Played, all_differences, play_class
 from autograder.errors import CourseError
-from autograder.records import printable, student_folder
+from autograder.records import printable, results_path
 
 MARKER = ".made-by-course-demo"
 SECRET = (
@@ -202,7 +202,7 @@ def _places(out: Path, graded: Path, report: Path, played: list[Played]) -> Iter
     for student, words in PAGES:
         if student in there:
             yield words, str(feedback_path(graded, student, ASSIGNMENT))
-    yield "What Gradescope reads", str(student_folder(graded, played[0].student) / "results.json")
+    yield "What Gradescope reads", str(results_path(graded, played[0].student, ASSIGNMENT))
     yield "What students got", str(out / f"{ASSIGNMENT}.zip")
     yield "Written answers, to be marked (menu Nbgrader, Formgrader)", _lab_command(graded)
 

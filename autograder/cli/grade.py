@@ -167,10 +167,10 @@ def grade_class(
         for record in done.values():
             publisher.publish(record)
         records = sorted([*fresh, *done.values()], key=lambda r: r.student)
-        decided = publisher.close(records)
+        decided = publisher.close()
     print_table(records, curriculum, decided, console)
     console.print(
-        f"\nRecords, results.json and gradebook.db are in {out}. "
+        f"\nRecords, results and gradebook.db are in {out}. "
         f"Next: course feedback --out {out}; course report --out {out}"
     )
     return 0
@@ -201,12 +201,12 @@ class _Publisher:
     """Puts a record where people and other programs look for it; all of it can be made again from the record."""
 
     def __init__(self, curriculum: Curriculum, prepared: Prepared, out: Path, submitted: Path, database: str):
-        from autograder.cli.graded import granted_extensions
         from autograder.gradebook import check_writable, open_gradebook
         from autograder.nbgrader_layout import prepare_course_folder
+        from autograder.policy import granted_extensions
 
         self.curriculum = curriculum
-        self.extensions = granted_extensions(out, curriculum)
+        granted_extensions(out, curriculum)  # a mistake in the file is told now, and not after hours
         self.prepared = prepared
         self.out = out
         self.manifests = list(prepared.manifests.values())
@@ -224,22 +224,11 @@ class _Publisher:
         write_notebooks(self.out, record, self.manifests, self.released)
         write_record(self.gradebook, record, self.manifests, self.prepared.assignment.due)
 
-    def close(self, records: Iterable[Record]) -> dict[str, SlipLedger]:
-        """Write what the late policy says about everything that was ever graded into this folder; returns it.
-
-        Args:
-            records: of this run.
-        """
-        from autograder.exports import write_results
-        from autograder.gradebook import apply_policy
-        from autograder.policy import ledgers
-        from autograder.records import load_records
+    def close(self) -> dict[str, SlipLedger]:
+        """Write what the late policy says about everything that was ever graded into this folder; returns it."""
+        from autograder.late_work import write_lateness
 
         try:
-            decided = ledgers(load_records(self.out), self.curriculum, self.extensions)
-            apply_policy(self.gradebook, decided, self.curriculum)
-            for record in records:
-                write_results(self.out, record, decided.get(record.student))
+            return write_lateness(self.out, self.curriculum, self.gradebook)
         finally:
             self.gradebook.close()
-        return decided

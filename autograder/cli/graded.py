@@ -11,11 +11,9 @@ import click
 
 from autograder.curriculum import Curriculum, load_curriculum
 from autograder.errors import CourseError
-from autograder.policy import Extension, SlipLedger, ledgers, load_extensions
+from autograder.policy import EXTENSIONS, Extension, SlipLedger, granted_extensions, ledgers
 from autograder.record import Record
 from autograder.records import load_records
-
-EXTENSIONS = "extensions.toml"
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,6 @@ def graded_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
-
-
-def granted_extensions(out: Path, curriculum: Curriculum, file: Path | None = None) -> dict[tuple[str, str], Extension]:
-    """Extensions and excused work: from `file`, from `extensions.toml` in `out`, or from the one beside course.toml."""
-    places = [folder / EXTENSIONS for folder in (out, curriculum.root)]
-    found = file or next((path for path in places if path.exists()), None)
-    return load_extensions(found, curriculum) if found is not None else {}
 
 
 def load_run(
