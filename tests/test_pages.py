@@ -358,7 +358,7 @@ def test_lateness_is_told(records, curriculum, decided):
 
     assert "1 day late, covered by 1 slip day. 1 of 5 slip days used." in text("alan_t")
     assert "0 of 5 slip days used." in text("ada")
-    assert "does not enter your grade" in text("lovelace2")
+    assert "it counts as work that was not handed in: 0 points" in text("lovelace2")
     assert "does not enter your grade" not in text("alan_t")
     excused = ledgers(records, curriculum, {("ada", ASSIGNMENT): Extension("ada", ASSIGNMENT, excused=True)}, AFTER)
     assert "excused: left out of your average" in text("ada", excused["ada"])
@@ -532,3 +532,21 @@ def test_rings_and_bars_stay_within_their_bounds():
     assert "nobody" in stacked_bar([("good", 0, "g")])
     assert "-0.4" in scatter([("1", "<b>", 0.5, -0.35)], "x", "y")
     assert "<b>" not in scatter([("1", "<b>", 0.5, -0.35)], "x", "y")
+
+
+def test_what_follows_from_a_crash_of_the_cell_is_not_said_for_every_test(curriculum):
+    crash = "Your cell stopped with SyntaxError: incomplete input\n  line 3: return logits - torch.log("
+    result = exercise_result(ITEMS[4], "error")
+    result.message = crash
+    for test in result.tests:
+        test.status, test.message = "error", f"`log_softmax` is not defined when your cell has run. {crash}"
+    page = feedback_page(make_record("ada", [result]), curriculum)
+    assert page.count("SyntaxError") == 1
+    assert "line 3: <code>return logits - torch.log(</code>" in page
+
+
+def test_a_persons_words_are_no_alarm(curriculum):
+    answer = exercise_result(ITEMS[-1], "manual")
+    answer.status, answer.score, answer.message = "partial", 1.0, "Say why."
+    page = feedback_page(make_record("ada", [answer]), curriculum)
+    assert '<p class="said">Say why.</p>' in page

@@ -56,6 +56,9 @@ def test_the_pattern_has_a_name(found: Any, wanted: Any, words: str) -> None:
     assert picture is not None
     assert words in described(picture)
     drawn = str(figure(picture))
+    if words == "everywhere":
+        assert drawn == ""  # the message says as much
+        return
     assert f'aria-label="{described(picture)}"' in drawn
     assert "style" not in drawn
 

@@ -58,11 +58,13 @@ def as_array(value: Any, what: str = "the result") -> np.ndarray[Any, Any]:
         try:
             array = np.array([as_array(item, what) for item in value])
         except ValueError:
-            raise Mistake(f"{what} is a list whose entries differ in shape; one tensor was expected.") from None
+            raise Mistake(
+                f"{_capital(what)} is a list whose entries differ in shape; one tensor was expected."
+            ) from None
     elif isinstance(value, np.ndarray | np.generic | bool | int | float | complex):
         array = np.asarray(value)
     else:
-        raise Mistake(f"{what} is {_name(value)}; a tensor was expected.")
+        raise Mistake(f"{_capital(what)} is {_name(value)}; a tensor was expected.")
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
@@ -131,7 +133,7 @@ def _capital(text: str) -> str:
     """The first word as a sentence begins; a name of the student's, `x_train` or W, stays as it is written."""
     return (
         text[:1].upper() + text[1:]
-        if text.startswith(("the ", "entry ", "a ", "an ", "your ", "its ", "each "))
+        if text.startswith(("the ", "entry ", "parameter ", "a ", "an ", "your ", "its ", "each "))
         else text
     )
 
@@ -153,7 +155,8 @@ def _telling_factor(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], s
     for whole in range(2, 257 if ratios.size > 1 else 65):
         for value, name in ((float(whole), str(whole)), (1 / whole, f"1/{whole}")):
             if abs(abs(factor) - value) < tolerance * value:
-                return f" It is off by a factor of {'-' if factor < 0 else ''}{name} everywhere."
+                everywhere = " everywhere" if wanted.size > 1 else ""
+                return f" It is off by a factor of {'-' if factor < 0 else ''}{name}{everywhere}."
     return ""
 
 

@@ -138,8 +138,9 @@ def _exercise_view(result: ExerciseResult, anchor: str) -> ExerciseView:
     message, messages = plain_text(result.message, 2000), {test.message for test in failed if test.message}
     if not message and result.status not in ANSWERED and len(messages) == 1:
         message = plain_text(messages.pop(), 2000)
-    if message:  # what was said about the exercise is not said again for every test
-        failed = [replace(test, message="") if test.message in (message, result.message) else test for test in failed]
+    if message:  # what was said about the exercise is not said again for every test, nor what followed from it
+        said = (message, result.message)
+        failed = [replace(test, message="") if test.message.endswith(said) else test for test in failed]
     told = any(test.message for test in failed) and result.status not in UNTOUCHED
     return ExerciseView(
         result=result,

@@ -19,8 +19,8 @@ LABELS = {"x": "wrong", "~": "nearly right", ".": "right", "n": "nan", "i": "inf
 def figure(data: Any) -> Markup:
     """A picture with the sentence that describes it; empty where there is none, or none that may be shown."""
     picture = checked(data)
-    if picture is None:
-        return Markup("")
+    if picture is None or (picture["kind"] == "entries" and set("".join(picture["rows"])) <= {"x", "~"}):
+        return Markup("")  # wrong in every entry: the message says so, and no pattern is to be seen
     words = described(picture)
     drawing = {"entries": _entries, "curve": _curve, "shapes": _shapes}[picture["kind"]](picture, words)
     if picture["kind"] == "shapes":  # the message above it says the same

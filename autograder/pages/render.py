@@ -39,8 +39,9 @@ def printable_text(text: str) -> str:
 
 
 def inline(text: str) -> Markup:
-    """Escaped text in which `code` between backticks is set as code."""
-    parts = re.split(r"`([^`\n]+)`", printable_text(text))
+    """Escaped text; `code` between backticks is set as code, and so is a student's own line after its number."""
+    marked = re.sub(r"(?m)^( +line \d+: )(?=\S)([^`\n]+)$", r"\1`\2`", printable_text(text))
+    parts = re.split(r"`([^`\n]+)`", marked)
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)
     )

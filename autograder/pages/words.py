@@ -30,12 +30,12 @@ ADVICE: dict[Status, str] = {
         "your notebook: the same error appears there, with the line."
     ),
     "timeout": (
-        "Your code was stopped at the time limit. Look for a loop whose condition never becomes false, or for "
-        "a Python loop over samples where one tensor operation does the work."
+        "Look for a loop whose condition never becomes false, or for a Python loop over samples where one "
+        "tensor operation does the work."
     ),
     "memory": (
-        "Your code asked for more memory than the limit. Look for a list that keeps growing, or for a product "
-        "of two large axes that is stored where only its sum is needed."
+        "Look for a list that keeps growing, or for a product of two large axes that is stored where only its "
+        "sum is needed."
     ),
     "crashed": (
         "The Python process ended while your code ran. Look for `exit()`, for recursion without an end, or "
@@ -45,7 +45,7 @@ ADVICE: dict[Status, str] = {
         "The point of this exercise is to build what that call does. Take it out and write the steps "
         "yourself; the docstring and the hints in the notebook say which."
     ),
-    "not_done": ("The cell is as it was released. A first attempt that is partly right earns part of the points."),
+    "not_done": ("A first attempt that is partly right earns part of the points."),
     "missing": (
         "The cell was not in the file that you handed in. Download the notebook again if it is gone, and "
         "paste your work into the cell that belongs to this exercise."
