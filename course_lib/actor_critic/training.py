@@ -227,7 +227,9 @@ def train_actor_critic(
         started = time.process_time()
         return settings.stop_at is not None and mean >= settings.stop_at
 
-    with progress(total=settings.total_steps, description=settings.environment, unit="step") as bar:
+    # A run that ends when it is good enough has no known length: with one, its bar would turn red where it succeeds.
+    length = settings.total_steps if settings.stop_at is None else None
+    with progress(total=length, description=f"seed {settings.seed}", unit="step") as bar:
         algorithm(collector, run.actor, run.critic, settings, on_update)
     envs.close()
     return run

@@ -17,7 +17,7 @@
 # |---|---|
 # | **You need** | the notebook on policy gradients; PyTorch modules and optimisers; expectations |
 # | **Your time** | about four hours, in as many sittings as you like |
-# | **Computing** | about a minute for everything on two CPU cores; a GPU is not needed |
+# | **Computing** | about a minute and a half for everything on two CPU cores; a GPU is not needed |
 # | **Data** | none: small worlds of tables, tic-tac-toe, and Gymnasium's pole on a cart |
 #
 # {{colab_badge}}

@@ -19,7 +19,7 @@
 # |---|---|
 # | **You need** | softmax regression, backpropagation; expectations and logarithms |
 # | **Your time** | about five hours, in as many sittings as you like |
-# | **Computing** | about a minute and a half for everything on two CPU cores; a GPU does not help with networks this small |
+# | **Computing** | about two minutes for everything on two CPU cores; a GPU does not help with networks this small |
 # | **Worlds** | Gymnasium's CartPole and Pendulum, and small worlds of our own; no download |
 #
 # {{colab_badge}}
