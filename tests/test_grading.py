@@ -13,6 +13,7 @@ from mini_class import FULL, POINTS, by_name, find, grade, handed_in
 from test_intake import as_colab, as_format_3, as_vs_code, reordered, without_anything, without_grade_ids
 
 from autograder.grading import Examiner
+from autograder.judge import session
 from autograder.judge.checkers import assert_close, assert_finite
 from autograder.judge.problems import Mistake
 from autograder.judge.seeds import SeedSource
@@ -179,3 +180,31 @@ def test_a_record_of_a_notebook_is_small(examiner: Examiner, tmp_path: Path) -> 
     assert result.score == FULL
     assert len(json.dumps(dataclasses.asdict(result))) < 1_000_000
     assert "more characters were printed" in json.dumps(by_name(result)["entropy"].outputs)
+
+
+def test_a_slow_machine_does_not_pile_up_processes(
+    examiner: Examiner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each exercise is opened in a fork of the one before; those that nobody goes back to are let go.
+
+    Kept, they and what a busy machine has not yet buried of their tests would come to the limit on processes, and the
+    last exercises of a long notebook would be said to have crashed.
+    """
+    monkeypatch.setattr(session, "REPLAY_SECONDS", -1.0)  # as where the cells have taken long
+    alive: list[int] = []
+    opened = session.GradingSession.open_stage
+
+    def counting(self: Any, cell: Any, variant: str = session.AS_IS) -> session.Stage:
+        stage = opened(self, cell, variant)
+        alive.append(len(self._sandbox.processes) if self._sandbox is not None else 0)
+        return stage
+
+    monkeypatch.setattr(session.GradingSession, "open_stage", counting)
+    content = mini_class.solved()
+    for cell in content["cells"]:
+        if cell["metadata"].get("nbgrader", {}).get("grade_id", "").startswith("exercise-"):
+            cell["source"] = "".join(cell["source"]) + "\nimport sys\nsys.path.sort()\n"  # not quiet: judged in forks
+    result = mini_class.grade(examiner, content, tmp_path)
+    assert {e.status for e in result.exercises if e.kind != "answer"} == {"passed"}
+    assert len(alive) >= 4
+    assert max(alive) <= 3

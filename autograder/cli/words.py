@@ -55,7 +55,8 @@ def print_changes(found: list[Change], console: Console) -> None:
     if not found:
         console.print("No score changes.")
         return
-    table = Table(title=f"{len(found)} scores change")
+    found = sorted(found, key=lambda change: (change.student.casefold(), change.student))  # they came as they ended
+    table = Table(title="1 score changes" if len(found) == 1 else f"{len(found)} scores change")
     for column in ("student", "exercise", "before", "after", "why"):
         table.add_column(column, justify="right" if column in ("before", "after") else "left")
     for change in found:

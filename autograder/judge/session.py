@@ -53,6 +53,9 @@ from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sand
 AS_IS, RESTORED, HELPERS_FIRST, HINTS_UNREAD, ALONE = "as_is", "restored", "helpers_first", "hints_unread", "alone"
 LAZILY = "from __future__ import annotations\n"  # type hints are not evaluated
 REPLAY_SECONDS = 0.3
+# Kept at a time: the last, and one to go back to. All of them, with what they have not yet buried of their tests on a
+# busy machine, would use up the processes that a submission may have, and the last exercises would seem to crash.
+SNAPSHOTS = 2
 ABRUPT: tuple[Status, ...] = ("crashed", "memory")  # ends that say more about a process than about one call in it
 
 
@@ -387,6 +390,8 @@ class GradingSession:
                 stage.process.close()
             else:
                 self._snapshots.append(Snapshot(stage.process, self._next + 1, self._next, ours=False))
+                while len(self._snapshots) > SNAPSHOTS:
+                    self._snapshots.pop(0).process.close()
         if self._sandbox is not None and not stage.in_line:  # what it leaves behind acts on none of those that follow
             stage.left_behind += self._sandbox.sweep()
         self._pass_entry(stage.quiet or NOTHING)
