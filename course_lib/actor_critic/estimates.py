@@ -79,7 +79,8 @@ def td_targets(
         has parameters. Where the world ended it is the reward exactly, whatever number stands
         in `next_values`, NaN included.
 
-    >>> td_targets(torch.tensor([1.0, 1.0]), torch.tensor([10.0, 10.0]), torch.tensor([False, True]), 0.5)
+    >>> terminated = torch.tensor([False, True])
+    >>> td_targets(torch.ones(2), 10 * torch.ones(2), terminated, 0.5)
     tensor([6., 1.])
 
     Source: lecture 16, bootstrapped estimates, with the terminal states that its formula leaves
@@ -105,8 +106,8 @@ def td_advantage(
     Returns:
         The advantages (temporal-difference errors), shape (...), without a gradient.
 
-    >>> flags = torch.tensor([False, True])
-    >>> td_advantage(torch.tensor([1.0, 1.0]), torch.tensor([4.0, 4.0]), torch.tensor([10.0, 10.0]), flags, 0.5)
+    >>> rewards, flags = torch.ones(2), torch.tensor([False, True])
+    >>> td_advantage(rewards, 4 * torch.ones(2), 10 * torch.ones(2), flags, 0.5)
     tensor([ 2., -3.])
 
     Source: lecture 16, value function fitting, with the terminal states that its formula leaves

@@ -81,7 +81,7 @@ def per_step_gradient(
 ) -> torch.Tensor:
     """Estimate the off-policy gradient with causality: later actions do not weigh a reward.
 
-    (1/N) sum_i sum_t scores[t, i] sum_{t' >= t} rewards[t', i] prod_{k <= t'} p[k, i] / q[k, i]
+    (1/N) sum_i sum_t scores[t, i] sum_{t' >= t} rewards[t', i] prod_{k <= t'} p_ki / q_ki
 
     With future=False the product ends at t instead of t', so that what happened between action
     and reward is not corrected: biased, but it varies much less.
