@@ -9,7 +9,7 @@ in a fork of its own, so that no test can be spoilt by another. From the first c
 follow are judged in forks.
 
 A cell that ends its process costs a replay of the cells before it; once a replay would cost more than
-`REPLAY_SECONDS`, a snapshot is taken before each cell.
+`REPLAY_SECONDS`, a snapshot is taken before each cell, and the last `SNAPSHOTS` of them are kept.
 
 The order keeps a promise: the reference of an exercise enters the sandbox only after that exercise has been judged,
 so nothing that runs in there can copy it. An exercise that builds on earlier ones finds the reference in their place
