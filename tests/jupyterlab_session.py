@@ -186,4 +186,7 @@ class NotebookPage:
         self.page.keyboard.insert_text(source)
 
     def close(self) -> None:
+        """Close the page and end its kernel: a notebook of the same name opened later would get it, in a folder that
+        may be gone."""
+        self.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         self.page.close(run_before_unload=False)
