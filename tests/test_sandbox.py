@@ -80,6 +80,21 @@ def test_a_sweep_ends_what_the_judge_does_not_know_and_tells_how_many(base: Proc
     assert value(fork, "x") == value(base, "x") == 1
 
 
+def test_a_process_can_be_copied_although_its_code_has_used_up_all_processes(base: Process) -> None:
+    many = """
+        import time
+        try:
+            while True:
+                if os.fork() == 0:
+                    time.sleep(1000)
+        except OSError:
+            x = 3
+    """
+    run(base, textwrap.dedent(many))
+    assert value(base, "x") == 3
+    assert value(base.fork(), "x") == 3
+
+
 def test_a_sweep_keeps_processes_that_have_threads(base: Process, sandbox: Sandbox) -> None:
     run(base, "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()")
     assert sandbox.sweep() == 0

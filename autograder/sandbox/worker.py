@@ -152,7 +152,11 @@ class Worker:
     def on_fork(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]] | None:
         """Fork; the child goes on with the socket that came with the request, the parent with its own."""
         self._reap()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # as many processes as there may be
+            os.close(header["fd"])
+            return {"pid": 0}, []
         if pid == 0:
             self.channel.close()
             self.channel = wire.Channel(socket.socket(fileno=header["fd"]))
