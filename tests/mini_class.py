@@ -107,6 +107,12 @@ def limits(**changed: float) -> Limits:
     return Limits(**({"cell_seconds": 6, "test_seconds": 4, "memory_mb": 1024} | changed))  # type: ignore[arg-type]
 
 
+def seen_in_tmp() -> list[str]:
+    """What every submission finds in its fresh /tmp: nothing, or the way to an environment that lies below it."""
+    kept = isolation.inside_of_covered(isolation._python_folders())
+    return sorted({Path(folder).parts[2] for folder in kept if folder.startswith("/tmp/")})
+
+
 @contextlib.contextmanager
 def open_examiner(level: str = "bubblewrap", course: Curriculum | None = None) -> Iterator[Examiner]:
     """An examiner of the first assignment of the mini course, or of another one, with a warm zygote.

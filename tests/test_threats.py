@@ -68,7 +68,7 @@ def test_the_next_submission_is_graded_as_usual(examiner: Examiner, tmp_path: Pa
     grade(examiner, handed_in({"entropy": hostile, **left}), tmp_path)
     looking = """
 import os
-print("found", os.listdir("/tmp"), os.listdir("/dev/shm"), os.listdir("."))
+print("found", sorted(os.listdir("/tmp")), os.listdir("/dev/shm"), os.listdir("."))
 others = 0
 for number in range(2, 4000):
     try: os.kill(number, 0); others += number != os.getpid() and os.getpgid(number) != os.getpgid(0)
@@ -78,7 +78,7 @@ print("others", others)
     result = grade(examiner, handed_in({"entropy": looking + ENTROPY}), tmp_path)
     assert result.score == FULL
     output = by_name(result)["entropy"].outputs[0]["text"]
-    assert "found [] [] []" in output
+    assert f"found {mini_class.seen_in_tmp()} [] []" in output
     assert "others 0" in output or "others 1" in output  # the process that this one was forked from
 
 
