@@ -13,7 +13,7 @@ from autograder.curriculum import Curriculum
 from autograder.exports import write_results
 from autograder.gradebook import apply_policy
 from autograder.policy import SlipLedger, granted_extensions, ledgers
-from autograder.records import load_records
+from autograder.records import load_records, read_record_file, record_path
 
 
 def write_lateness(
@@ -33,9 +33,10 @@ def write_lateness(
     Raises:
         CourseError: there is no record, or the extensions, a record or the gradebook cannot be read or written.
     """
-    records = load_records(out, folder=folder)
-    decided = ledgers(records, curriculum, granted_extensions(out, curriculum))
+    outlines = load_records(out, folder=folder, outline=True)
+    decided = ledgers(outlines, curriculum, granted_extensions(out, curriculum))
     apply_policy(gradebook, decided, curriculum)
-    for record in records:
-        write_results(out, record, decided[record.student])
+    for record in outlines:
+        whole = read_record_file(record_path(out, record.student, record.assignment))
+        write_results(out, whole, decided[record.student])
     return decided

@@ -145,13 +145,16 @@ def read_record_file(path: Path) -> Record:
         raise CourseError(f"{path} is not a grading record ({error}); grade this submission again") from error
 
 
-def load_records(out: Path, assignment: str | None = None, folder: str | None = None) -> list[Record]:
+def load_records(
+    out: Path, assignment: str | None = None, folder: str | None = None, outline: bool = False
+) -> list[Record]:
     """Read every record of a grading run, ordered by assignment, then by student.
 
     Args:
         out: the folder that `course grade --out` wrote.
         assignment: read the records of this one only.
         folder: read the records in this student's folder only (its name, from `safe_name`).
+        outline: keep no more of each than `Record.outline` does.
 
     Returns:
         The records, one at least.
@@ -163,7 +166,8 @@ def load_records(out: Path, assignment: str | None = None, folder: str | None = 
         raise CourseError(f"{out} is not a folder; give the folder that `course grade --out` wrote")
     places = [out / folder] if folder is not None else sorted(out.glob("*/"))
     paths = [path for place in places for path in sorted(place.glob(f"{assignment or '*'}{SUFFIX}"))]
-    records = [read_record_file(path) for path in paths]
+    read = map(read_record_file, paths)
+    records = [record.outline() for record in read] if outline else list(read)
     if not records:
         what = f"record of {assignment}" if assignment else "record"
         raise CourseError(f"no {what} in {out}; run `course grade` with --out {out} first")

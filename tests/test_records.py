@@ -137,3 +137,14 @@ def test_answers_enter_once_they_are_read():
     answer.status, answer.score, record.score = "partial", 1.0, 3.0
     assert (waiting_points(record), tally(record).score, tally(record).points) == (0.0, 3.0, 5.0)
     assert (tally(record, with_answers=False).score, tally(record, with_answers=False).points) == (2.0, 2.0)
+
+
+def test_an_outline_decides_as_the_whole_record_and_holds_next_to_nothing():
+    record = build_record("ada", 1)
+    outline = record.outline()
+    assert tally(outline) == tally(record)
+    assert waiting_points(outline) == waiting_points(record)
+    assert [e.status for e in outline.notebooks[0].exercises] == [e.status for e in record.notebooks[0].exercises]
+    assert outline.notebooks[0].findings == record.notebooks[0].findings
+    assert len(outline.to_json()) < len(record.to_json()) / 2
+    assert record == build_record("ada", 1)

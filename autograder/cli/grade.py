@@ -124,7 +124,7 @@ def grade_class(
     """Grade everything that was handed in for an assignment; see `course grade --help`."""
     from autograder import runs
     from autograder.cli.words import print_changes
-    from autograder.records import record_path
+    from autograder.records import read_record_file, record_path, write_atomically
     from autograder.schedule import Office, settings_of
     from autograder.table import print_table
 
@@ -144,7 +144,8 @@ def grade_class(
         if done:
             console.print(f"{len(done)} of {len(jobs)} submissions are graded already and unchanged.")
         publisher = _Publisher(curriculum, prepared, out, submitted, database)
-        fresh: list[Record] = []
+        outlines: list[Record] = []  # whole records of a large class would fill the memory
+        waiting: list[Path] = []  # whole, until somebody says that they are to be written
         found = []
         for record in _with_progress(
             runs.grade_jobs(prepared, folder, left, seeds, curriculum.isolation, workers, office), left
@@ -152,21 +153,26 @@ def grade_class(
             if regrade:
                 before = next((runs.previous(out, j, assignment) for j in left if j.student == record.student), None)
                 found += runs.changes(before, record) if before is not None else []
+                waiting.append(folder / f"regraded-{len(waiting)}.json")
+                write_atomically(waiting[-1], record.to_json())
             else:
                 runs.keep_record(out, record)
                 publisher.publish(record)
-            fresh.append(record)
+            outlines.append(record.outline())
         if regrade:
             print_changes(found, console)
             if found and not (yes or click.confirm("Write these changes?")):
                 console.print("Nothing was written.")
                 return 1
-            for record in fresh:
+            for path in waiting:
+                record = read_record_file(path)
                 runs.keep_record(out, record)
                 publisher.publish(record)
-        for record in done.values():
+        while done:
+            record = done.popitem()[1]
             publisher.publish(record)
-        records = sorted([*fresh, *done.values()], key=lambda r: r.student)
+            outlines.append(record.outline())
+        records = sorted(outlines, key=lambda r: r.student)
         decided = publisher.close()
     print_table(records, curriculum, decided, console)
     console.print(
