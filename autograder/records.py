@@ -55,19 +55,17 @@ def printable(text: str, limit: int | None = None) -> str:
     Control characters, line ends, marks that turn the writing direction and lone surrogates become `�`; with a limit,
     longer text ends in `…`.
     """
-    clean = (
-        text
-        if text.isprintable()
-        else "".join(
-            "�"
-            if unicodedata.category(c) in {"Cc", "Cs", "Co", "Cn"} or c in BIDIRECTIONAL or c in "\u2028\u2029"
-            else c
-            for c in text
-        )
-    )
-    if limit is not None and len(clean) > limit:
-        return clean[: limit - 1] + "…"
-    return clean
+    if not text.isprintable():
+        text = "".join("�" if _acts(c) else c for c in text)
+    if limit is not None and len(text) > limit:
+        return text[: limit - 1] + "…"
+    return text
+
+
+def _acts(character: str) -> bool:
+    """Whether a character does something in place of being seen, or means nothing."""
+    acting = character in BIDIRECTIONAL or character in "\u2028\u2029"
+    return acting or unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"}
 
 
 BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

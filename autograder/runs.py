@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from autograder.curriculum import Assignment
 from autograder.errors import CourseError
@@ -31,7 +32,8 @@ from autograder.record import Record
 from autograder.records import read_record_file, record_path, student_folder, write_atomically, write_record_file
 from autograder.schedule import Office, grade_all
 
-RECEIPTS = "receipts.csv"  # student,assignment,received: written by whoever collects, never by a student
+RECEIPT_COLUMNS = ("student", "assignment", "received")
+RECEIPTS = "receipts.csv"  # of these columns: written by whoever collects, never by a student
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,7 @@ def read_receipts(submitted: Path, assignment: str, timezone: str) -> dict[str, 
     if not path.exists():
         return {}
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = {"student", "assignment", "received"} - set(rows.fieldnames or ())
-        if missing:
-            raise CourseError(
-                f"{path} has no column {', '.join(sorted(missing))}; expected student,assignment,received"
-            )
+        rows = _receipts(file, path)
         times: dict[str, str] = {}
         for row in rows:
             if row["assignment"] != assignment:
@@ -69,6 +66,13 @@ def read_receipts(submitted: Path, assignment: str, timezone: str) -> dict[str, 
                 raise CourseError(f"{path}, line {rows.line_num}: a student and a time are needed, found {row}")
             times[row["student"]] = parse_time(row["received"], timezone).isoformat()
         return times
+
+
+def _receipts(file: IO[str], path: Path) -> csv.DictReader[str]:
+    rows = csv.DictReader(file)
+    if missing := set(RECEIPT_COLUMNS) - set(rows.fieldnames or ()):
+        raise CourseError(f"{path} has no column {', '.join(sorted(missing))}; expected {','.join(RECEIPT_COLUMNS)}")
+    return rows
 
 
 def note_receipt(submitted: Path, assignment: str, student: str, received: datetime) -> None:
@@ -84,17 +88,13 @@ def note_receipt(submitted: Path, assignment: str, student: str, received: datet
         CourseError: the file is there and has other columns, or cannot be written.
     """
     path = submitted / RECEIPTS
-    columns = ["student", "assignment", "received"]
+    columns = list(RECEIPT_COLUMNS)
     rows: list[dict[str, str]] = []
-    if path.exists():
+    if path.exists() and path.stat().st_size:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = [row for row in reader if (row.get("student"), row.get("assignment")) != (student, assignment)]
+            reader = _receipts(file, path)
+            rows = [row for row in reader if (row["student"], row["assignment"]) != (student, assignment)]
             columns = list(reader.fieldnames or columns)
-        if missing := {"student", "assignment", "received"} - set(columns):
-            raise CourseError(
-                f"{path} has no column {', '.join(sorted(missing))}; expected student,assignment,received"
-            )
     rows.append({"student": student, "assignment": assignment, "received": received.isoformat(timespec="seconds")})
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")

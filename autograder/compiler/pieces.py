@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, field
 
 from autograder.compiler.holes import LibraryObject, cut_marked, find_object
-from autograder.compiler.names import bound_names, needed_names, parse_cell, without_magics
-from autograder.compiler.source import Cell, exercise_texts
+from autograder.compiler.names import bound_names, needed_names, parse_cell
+from autograder.compiler.source import Cell, exercise_cells
 from autograder.curriculum import Notebook
 from autograder.errors import CourseError
 
@@ -176,14 +176,8 @@ def check_names(pieces: list[Piece]) -> None:
 def asked_imports(notebook: Notebook) -> list[tuple[str, str]]:
     """What a notebook's exercises name in the library: (module, name), in the order of the notebook."""
     found = []
-    for where, source in exercise_texts(notebook.source):
-        if "SOLUTION" in source:
-            continue
-        try:
-            statements = ast.parse(without_magics(source)).body
-        except SyntaxError as error:
-            raise CourseError(f"{where}: line {error.lineno} of the cell is not valid Python: {error.msg}") from None
-        for node in statements:
-            if isinstance(node, ast.ImportFrom) and _is_library(node):
+    for cell in exercise_cells(notebook.source):
+        for node in parse_cell(cell, cell.source).body:
+            if isinstance(node, ast.ImportFrom) and _is_library(node) and "SOLUTION" not in cell.source:
                 found += [(node.module or "", alias.name) for alias in node.names]
     return found

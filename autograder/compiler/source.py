@@ -103,25 +103,26 @@ def read_source(path: Path) -> tuple[Cell, ...]:
     return parse_source(_text(path), path.name)
 
 
-def exercise_texts(path: Path) -> Iterator[tuple[str, str]]:
-    """The exercise cells of a source, each with its place for messages, found by their headers and not checked.
+def exercise_cells(path: Path) -> Iterator[Cell]:
+    """The exercise cells of a source, found by their headers: unchecked, and with nothing but their text and place.
 
     Reading a source takes a while; of the assignments to come, a release needs to know no more than what they ask for.
 
     Raises:
         CourseError: the file is missing, or no text.
     """
-    text = _text(path).replace("\r\n", "\n")
+    text = _text(path)
     starts = [match.start() for match in _HEADER.finditer(text)]
     for start, end in itertools.pairwise([*starts, len(text)]):
         header, _, body = text[start:end].partition("\n")
         if _EXERCISE.search(header):
-            yield f"{path.name}, line {text.count(chr(10), 0, start) + 1}", body
+            where = f"{path.name}, line {text.count(chr(10), 0, start) + 1}"
+            yield Cell("exercise", "", "code", body, -1, where, "")
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         folder = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
         raise CourseError(f"{folder} not found; course.toml lists this notebook: write its source there") from None
