@@ -146,5 +146,8 @@ def test_an_outline_decides_as_the_whole_record_and_holds_next_to_nothing():
     assert waiting_points(outline) == waiting_points(record)
     assert [e.status for e in outline.notebooks[0].exercises] == [e.status for e in record.notebooks[0].exercises]
     assert outline.notebooks[0].findings == record.notebooks[0].findings
+    heavy = [(e.source, e.message, e.outputs, e.tests) for e in outline.notebooks[0].exercises]
+    assert any(e.source and e.tests for e in record.notebooks[0].exercises)
+    assert not any(any(parts) for parts in heavy)
     assert len(outline.to_json()) < len(record.to_json()) / 2
     assert record == build_record("ada", 1)
