@@ -28,6 +28,7 @@ def check(case: Case, result: NotebookResult) -> None:
     entries = by_name(result)
     wanted = {name: points - case.lost.get(name, 0.0) for name, points in POINTS.items()}
     found = {name: entry.score for name, entry in entries.items()}
+    wanted |= {name: POINTS[name] for name in case.at_random if found[name] == POINTS[name]}
     assert found == wanted, [(e.name, e.status, e.message, [t.message for t in e.tests]) for e in entries.values()]
     assert result.status == "graded"
     for name, status in case.status.items():

@@ -60,6 +60,8 @@ class Case:
         says: exercise -> words that its messages must hold.
         finding: kind of a finding that must be there.
         limits: limits that differ from the course's.
+        at_random: exercises whose points depend on the moment at which something strikes: they get all of them or lose
+            what `lost` says.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Case:
     says: Mapping[str, str] = field(default_factory=dict)
     finding: str = ""
     limits: Mapping[str, float] = field(default_factory=dict)
+    at_random: Sequence[str] = ()
 
 
 def fails(name: str, exercise: str, source: str, status: str, lost: float, **more: object) -> Case:

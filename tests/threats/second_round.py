@@ -192,6 +192,14 @@ def descend(gradient, start, steps):
     ),
 ]
 
+_TIMER = """
+import signal, time
+def strike(*args): raise KeyboardInterrupt
+def strike_often():
+    signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+"""
+
 # Answers that are right, beside something that would spoil what follows.
 SPOILING = [
     Case(
@@ -247,11 +255,14 @@ sys.stdout = sys.stderr = sys.stdin = None
     ),
     Case(
         "a_timer_that_strikes_later",
-        {
-            "Counter": COUNTER
-            + "import signal\ndef strike(*args): raise KeyboardInterrupt\nsignal.signal(signal.SIGALRM, strike)\nsignal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)\nimport time\ntime.sleep(1)\n"
-        },
-        lost={"Counter": 2.0},  # struck while its tests run
+        {"Counter": COUNTER + _TIMER + "strike_often()\ntime.sleep(1)\n"},
+        lost={"Counter": 2.0},  # struck before its tests are given a fork
+        at_random=("Counter",),  # or after that: a fork has no timer
+    ),
+    Case(
+        "a_timer_that_strikes_in_a_test",
+        {"Counter": COUNTER.replace("        return", "        strike_often()\n        time.sleep(1)\n        return") + _TIMER},
+        lost={"Counter": 2.0},
     ),
     Case(
         "builtins_taken_away",
