@@ -88,7 +88,7 @@ def main(settings: Settings | None = None) -> dict[int, Cost]:
         (library / "__init__.py").touch()
         with Zygote(library.parent, warm=("gymnasium",)) as zygote, zygote.sandbox(Limits()) as sandbox:
             process = sandbox.base()
-            process.request({"op": "setup", "cells": [{"source": WORKER}]})
+            process.request({"op": "setup", "sources": [WORKER]})
             student = Student(process, 600, {"seed": 0, "forbids": []}, Globals())
             for _ in range(settings.rounds):
                 for copies in settings.copies:

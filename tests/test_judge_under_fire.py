@@ -107,12 +107,15 @@ def test_a_test_that_does_not_come_to_an_end_is_stopped(monkeypatch: pytest.Monk
     renewed = []
     stage: Any = SimpleNamespace(cell=SimpleNamespace(seconds=0.01))
     session: Any = SimpleNamespace(limits=mini_class.limits(), renew=lambda stage, status: renewed.append(stage))
-    with pytest.raises(TimedOut, match="more than this test can look at"), suite.patience(stage, session):
-        collections.deque(iter(lambda: 0, 1), maxlen=0)
-    assert renewed == [stage]
-    with suite.patience(stage, session):
-        pass
-    time.sleep(0.4)  # nothing rings any more
+    with suite.Patience(stage, session) as patience:
+        with pytest.raises(TimedOut, match="more than this test can look at"):
+            patience.begin()
+            collections.deque(iter(lambda: 0, 1), maxlen=0)
+        patience.end()
+        assert renewed == [stage]
+        patience.begin()
+        patience.end()
+        time.sleep(0.4)  # nothing rings any more
     assert renewed == [stage]
 
 

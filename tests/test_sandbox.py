@@ -30,7 +30,7 @@ def sandbox(examiner: Examiner) -> Iterator[Sandbox]:
 @pytest.fixture
 def base(sandbox: Sandbox) -> Process:
     process = sandbox.base()
-    process.request({"op": "setup", "cells": [{"source": "import os, torch\nx = 1"}]}, seconds=SECONDS)
+    process.request({"op": "setup", "sources": ["import os, torch\nx = 1"]}, seconds=SECONDS)
     return process
 
 

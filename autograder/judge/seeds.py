@@ -20,8 +20,9 @@ class SeedSource:
 
     def seed(self, *names: str) -> int:
         """A seed below 2**63 for e.g. (student, assignment, exercise, test)."""
-        message = b"".join(len(n.encode()).to_bytes(4, "big") + n.encode() for n in names)
-        return int.from_bytes(hmac.new(self.secret, message, hashlib.sha256).digest()[:8], "big") >> 1
+        encoded = [name.encode() for name in names]
+        message = b"".join([len(name).to_bytes(4, "big") + name for name in encoded])
+        return int.from_bytes(hmac.digest(self.secret, message, "sha256")[:8], "big") >> 1
 
     def fingerprint(self) -> str:
         """Tells whether two runs used the same secret, without telling the secret."""

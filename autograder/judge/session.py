@@ -118,11 +118,11 @@ class GradingSession:
         self.zygote = zygote
         self.spent = 0.0
         self.entries = [c for c in manifest.cells if c.kind in ("exercise", "quiz")]
-        self.setup = [{"source": c.solved} for c in manifest.cells if c.kind == "setup"]
+        self.setup = [c.solved for c in manifest.cells if c.kind == "setup"]
         self._names = {name for c in manifest.cells for name in c.defines}
         exercises = [c for c in self.entries if c.kind == "exercise"]
         self._known, added = released_names(
-            tuple(c.solved for c in manifest.cells if c.kind == "setup"),
+            tuple(self.setup),
             tuple((reference_source(c), tuple(c.defines)) for c in exercises),
         )
         self._references = dict(zip((c.name for c in exercises), added, strict=True))
@@ -185,9 +185,9 @@ class GradingSession:
     def _set_up(self, cells: int) -> tuple[Snapshot, str]:
         """A new process in which the set-up has run, and what went wrong with that."""
         if self._sandbox is None:
-            self._sandbox = self.zygote.sandbox(self.limits)
+            self._sandbox = self.zygote.prepared(tuple(self.setup)).sandbox(self.limits)
         snapshot = Snapshot(self._sandbox.base(), cells=cells)
-        reply, _ = snapshot.process.request({"op": "setup", "cells": self.setup}, seconds=self.limits.cell_seconds)
+        reply, _ = snapshot.process.request({"op": "setup", "sources": self.setup}, seconds=self.limits.cell_seconds)
         errors = [cell["error"] for cell in reply["cells"] if cell["error"] is not None]
         return snapshot, f"{errors[0]['type']}: {errors[0]['message']}" if errors else ""
 

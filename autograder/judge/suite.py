@@ -7,7 +7,6 @@ after the other, the command line of pytest for the one that `--submission` name
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import os
@@ -96,14 +95,15 @@ class Suite:
         if self._notebook not in ("", notebook):
             next(iter(self.items.values()))[0].session._setupstate.teardown_exact(None)
         self._notebook = notebook
-        for item in self.tests(notebook, stage.cell.name):
-            neighbour = self._neighbours.get(item)
-            had_company = session.shares(stage)
-            outcome = _run_item(item, neighbour, stage, session)
-            status = outcome.result.status
-            if status != "passed" and had_company and session.renew(stage, status):
-                outcome = _run_item(item, neighbour, stage, session)
-            outcomes.append(outcome)
+        with Patience(stage, session) as patience:
+            for item in self.tests(notebook, stage.cell.name):
+                neighbour = self._neighbours.get(item)
+                had_company = session.shares(stage)
+                outcome = _run_item(item, neighbour, stage, session, patience)
+                status = outcome.result.status
+                if status != "passed" and had_company and session.renew(stage, status):
+                    outcome = _run_item(item, neighbour, stage, session, patience)
+                outcomes.append(outcome)
         return outcomes
 
 
@@ -128,7 +128,9 @@ def _unjudged(item: pytest.Item) -> TestResult:
     return TestResult(item.name, title, "failed", 0.0, weight, hint="\n".join(paragraphs[1:]))
 
 
-def _run_item(item: pytest.Item, neighbour: pytest.Item | None, stage: Stage, session: GradingSession) -> Outcome:
+def _run_item(
+    item: pytest.Item, neighbour: pytest.Item | None, stage: Stage, session: GradingSession, patience: Patience
+) -> Outcome:
     """Run one test.
 
     A test that asks for nothing but `student`, `rng` and its parameters, as nearly all do, is called directly;
@@ -142,7 +144,7 @@ def _run_item(item: pytest.Item, neighbour: pytest.Item | None, stage: Stage, se
     started = time.perf_counter()
     reports: list[Any] = []
     if isinstance(item, pytest.Function) and set(item.fixturenames) <= {*_OURS, *_parameters(item)}:
-        phase, problem = _call_directly(item, stage, session)
+        phase, problem = _call_directly(item, stage, session, patience)
     else:
         phase, problem, reports = _call_by_pytest(item, neighbour, stage, session)
     result.seconds = round(time.perf_counter() - started, 4)
@@ -159,47 +161,62 @@ def _parameters(item: pytest.Function) -> dict[str, Any]:
     return dict(item.callspec.params) if hasattr(item, "callspec") else {}
 
 
-def _call_directly(item: pytest.Function, stage: Stage, session: GradingSession) -> tuple[str, BaseException | None]:
+def _call_directly(
+    item: pytest.Function, stage: Stage, session: GradingSession, patience: Patience
+) -> tuple[str, BaseException | None]:
     arguments = _parameters(item)
     if "rng" in item.fixturenames:
         arguments["rng"] = _generator(item, stage, session)
     try:
-        with session.student(stage, item.name) as student, patience(stage, session):
+        with session.student(stage, item.name) as student:
             if "student" in item.fixturenames:
                 arguments["student"] = student
-            item.obj(**arguments)
+            patience.begin()
+            try:
+                item.obj(**arguments)
+            finally:
+                patience.end()
     except (Exception, pytest.skip.Exception, pytest.fail.Exception) as problem:
         return "call", problem
     return "call", None
 
 
-@contextlib.contextmanager
-def patience(stage: Stage, session: GradingSession) -> Iterator[None]:
-    """End a test that does not come to an end with what the student's code has returned.
+class Patience:
+    """Ends a test that does not come to an end with what the student's code has returned.
 
-    Works in the main thread, where lanes judge, and between two steps of Python.
+    Works in the main thread, where lanes judge, and between two steps of Python. Use as a context manager around the
+    tests of a stage, with `begin` and `end` around each.
     """
 
-    rang = False
+    def __init__(self, stage: Stage, session: GradingSession):
+        self.stage, self.session = stage, session
+        self.seconds = (1 + CALLBACK_SHARE) * (stage.cell.seconds or session.limits.test_seconds) + JUDGE_SECONDS
+        self.rang = False
+        self._at_work = threading.current_thread() is threading.main_thread()
 
-    def ring(*unused: Any) -> None:
-        nonlocal rang
-        rang = True
+    def __enter__(self) -> Patience:
+        if self._at_work:
+            self._before = signal.signal(signal.SIGALRM, self._ring)
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        if self._at_work:
+            signal.signal(signal.SIGALRM, self._before)
+
+    def begin(self) -> None:
+        if self._at_work:
+            signal.setitimer(signal.ITIMER_REAL, self.seconds)
+
+    def end(self) -> None:
+        if self._at_work:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        if self.rang:  # the worker may wait in the middle of a conversation
+            self.rang = False
+            self.session.renew(self.stage, "crashed")
+
+    def _ring(self, *unused: Any) -> None:
+        self.rang = True
         raise TimedOut("What your code returned is more than this test can look at in its time.")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    seconds = (1 + CALLBACK_SHARE) * (stage.cell.seconds or session.limits.test_seconds) + JUDGE_SECONDS
-    before = signal.signal(signal.SIGALRM, ring)
-    others = signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *others)
-        signal.signal(signal.SIGALRM, before)
-        if rang:  # the worker may wait in the middle of a conversation
-            session.renew(stage, "crashed")
 
 
 def _call_by_pytest(

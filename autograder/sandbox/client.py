@@ -20,6 +20,7 @@ from autograder.sandbox.launch import ZygoteProcess
 
 START_SECONDS = 120.0  # importing torch on a cold disk
 FORK_SECONDS = 10.0  # what a process may take to copy itself, which is the work of a moment
+PREPARED = 8  # notebooks whose set-up cells stay done
 ANSWER_SECONDS = 20.0  # what the supervisor, which runs no student code, may take on a busy machine
 
 
@@ -217,6 +218,31 @@ class Twin:
     def __init__(self, control: wire.Channel, level: str):
         self.control = control
         self.level = level
+        self._prepared: dict[tuple[str, ...], Twin] = {}
+
+    def prepared(self, sources: tuple[str, ...]) -> Twin:
+        """A copy of it whose sandboxes find these released set-up cells done, in the process that they are forked from.
+
+        Returns:
+            Itself where these cells do what cannot be copied: each submission has to run them.
+        """
+        if sources not in self._prepared:
+            if len(self._prepared) >= PREPARED:
+                self._forget(next(iter(self._prepared)))
+            channel = self._send_end_of_pair({"twin": list(sources)})
+            try:
+                fit = "ready" in channel.receive(time.monotonic() + START_SECONDS)[0]
+            except wire.WireError:
+                fit = False
+            if not fit:
+                channel.close()
+            self._prepared[sources] = Twin(channel, self.level) if fit else self
+        return self._prepared[sources]
+
+    def _forget(self, sources: tuple[str, ...]) -> None:
+        twin = self._prepared.pop(sources)
+        if twin is not self:
+            twin.control.close()
 
     def sandbox(self, limits: Limits, max_result_mb: int = 64) -> Sandbox:
         """A fresh sandbox for one submission."""
@@ -248,8 +274,9 @@ class Twin:
             raise SandboxFault(f"{problem}: {error}") from None
 
     def alive(self) -> bool:
-        """Whether it can make further sandboxes: it says nothing unasked, so what can be read is the end."""
-        return not select.select([self.control], [], [], 0)[0]
+        """Whether it and its copies can make further sandboxes: they say nothing unasked, so what can be read is the
+        end."""
+        return not select.select([self.control, *(twin.control for twin in self._prepared.values())], [], [], 0)[0]
 
 
 class Zygote(Twin):
@@ -304,9 +331,13 @@ class Zygote(Twin):
     def twin(self) -> Twin:
         """A copy of it, for another lane: it ends when whoever holds its socket hangs up, or when this one ends."""
         self.wait()
-        channel = self._send_end_of_pair({"twin": True})
+        channel = self._send_end_of_pair({"twin": []})
         self._first_answer(channel, "the zygote cannot be copied")
         return Twin(channel, self.level)
+
+    def prepared(self, sources: tuple[str, ...]) -> Twin:
+        self.wait()
+        return super().prepared(sources)
 
     def close(self) -> None:
         """End the zygote and whatever it has forked, and remove its folder."""

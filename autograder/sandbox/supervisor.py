@@ -25,15 +25,15 @@ class Supervisor:
 
     Args:
         channel: to the judge.
-        shell: the warm shell that the student's process inherits.
+        student: what the process that runs student code will be.
         limits: the fields of `autograder.curriculum.Limits`, and `baseline`.
         proc: a descriptor of the /proc of the zygote, which shows memory; None where there is no pid namespace of our
             own, and so nothing to watch or to end but what the judge names.
     """
 
-    def __init__(self, channel: wire.Channel, shell: Any, limits: dict[str, float], proc: int | None):
+    def __init__(self, channel: wire.Channel, student: worker.Worker, limits: dict[str, float], proc: int | None):
         self.channel = channel
-        self.shell = shell
+        self.student = student
         self.limits = limits
         self.proc = proc
         self.highest = 1
@@ -92,7 +92,7 @@ class Supervisor:
                 confine.refuse_system_calls()
             channel = wire.Channel(socket.socket(fileno=fd))
             channel.send({"hello": os.getpid()})
-            worker.Worker(channel, self.shell, int(limits["output_kb"])).serve()
+            self.student.serve(channel, int(limits["output_kb"]))
         finally:
             os._exit(0)
 

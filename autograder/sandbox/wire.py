@@ -141,7 +141,7 @@ def _encode(value: Any, reduce: Reduce, buffers: list[bytes], depth: int) -> Any
         if name not in NUMPY_DTYPES:
             return reduce(value)
         data = np.ascontiguousarray(value, dtype=NUMPY_DTYPES[name]).tobytes()
-        return {"k": "array", "dtype": name, "shape": list(value.shape), "b": _buffer(buffers, data)}
+        return {"k": "array", "dtype": name, "shape": value.shape, "b": _buffer(buffers, data)}
     if depth >= MAX_DEPTH:
         return reduce(value)
     if kind is list or kind is tuple or kind is torch.Size:
@@ -184,24 +184,15 @@ def _encode(value: Any, reduce: Reduce, buffers: list[bytes], depth: int) -> Any
 
 
 def _encode_tensor(value: torch.Tensor, reduce: Reduce, buffers: list[bytes]) -> Any:
-    tensor = value.detach()
-    name, device = TORCH_NAMES.get(tensor.dtype), tensor.device.type
-    if name is None or tensor.layout != torch.strided or device == "meta":
+    name = TORCH_NAMES.get(value.dtype)
+    if name is None or value.layout != torch.strided or value.is_meta:
         return reduce(value)
-    if device != "cpu" or not tensor.is_contiguous() or tensor.is_conj() or tensor.is_neg():
-        tensor = tensor.resolve_conj().resolve_neg().cpu().contiguous()
-    if tensor.dtype == torch.bfloat16:  # NumPy has no such type
-        data = tensor.view(torch.int16).numpy().tobytes()
-    else:
-        data = tensor.numpy().tobytes()
-    return {
-        "k": "tensor",
-        "dtype": name,
-        "shape": list(tensor.shape),
-        "b": _buffer(buffers, data),
-        "grad": value.requires_grad,
-        "device": device,
-    }
+    # NumPy has no bfloat16
+    array = (value.detach().contiguous().view(torch.int16) if name == "bfloat16" else value).numpy(force=True)
+    node = {"k": "tensor", "dtype": name, "shape": array.shape, "b": _buffer(buffers, array.tobytes())}
+    if value.requires_grad:
+        node["grad"] = True
+    return node
 
 
 def decode(node: Any, buffers: list[bytes], revive: Revive) -> Any:
@@ -225,9 +216,14 @@ def decode(node: Any, buffers: list[bytes], revive: Revive) -> Any:
 
 def _shape(node: dict[str, Any], item_size: int, data: bytes) -> list[int]:
     shape = node["shape"]
-    if not isinstance(shape, list) or len(shape) > 32 or any(type(n) is not int or n < 0 for n in shape):
+    if not isinstance(shape, list) or len(shape) > 32:
         raise WireError("a shape must be a list of non-negative integers")
-    if math.prod(shape) * item_size != len(data):
+    size = item_size
+    for n in shape:
+        if type(n) is not int or n < 0:
+            raise WireError("a shape must be a list of non-negative integers")
+        size *= n
+    if size != len(data):
         raise WireError("a buffer does not have the size of its dtype and shape")
     return shape
 
@@ -376,14 +372,20 @@ class Channel:
         Raises:
             Closed: the other side is gone. WireTimeout: the deadline passed. WireError: not a frame, or too large.
         """
-        magic, header_size, count = HEAD.unpack(self._read(HEAD.size, deadline))
+        self._fill(HEAD.size, deadline)
+        magic, header_size, count = HEAD.unpack_from(self._ahead)
         if magic != MAGIC:
             raise WireError("not a frame")
         if header_size > MAX_HEADER or count > MAX_BUFFERS:
             raise WireError(f"a result of {count} tensors and {header_size >> 20} MB of numbers is larger than allowed")
-        sizes = struct.unpack(f"={count}Q", self._read(8 * count, deadline)) if count else ()
+        begin = HEAD.size + 8 * count
+        self._fill(begin, deadline)
+        sizes = struct.unpack_from(f"={count}Q", self._ahead, HEAD.size) if count else ()
         if sum(sizes) > self.max_frame:
             raise WireError(f"a result of {sum(sizes) >> 20} MB is larger than the {self.max_frame >> 20} MB allowed")
+        self._ahead = self._ahead[begin:]
+        if header_size + sum(sizes) <= AT_ONCE:
+            self._fill(header_size + sum(sizes), deadline)
         text = self._read(header_size, deadline)
         buffers = [self._read(size, deadline) for size in sizes]
         try:
@@ -395,10 +397,13 @@ class Channel:
             raise WireError("the header is not an object")
         return header, buffers
 
-    def _read(self, size: int, deadline: float | None) -> bytes:
-        """The next `size` bytes; small frames are taken from the socket in one go."""
-        while size <= AT_ONCE and len(self._ahead) < size:
+    def _fill(self, size: int, deadline: float | None) -> None:
+        """Have so many bytes ahead; small frames are taken from the socket in one go."""
+        while len(self._ahead) < size:
             self._ahead += self._some(self.sock.recv, AT_ONCE, deadline)
+
+    def _read(self, size: int, deadline: float | None) -> bytes:
+        """The next `size` bytes."""
         data, self._ahead = self._ahead[:size], self._ahead[size:]
         if len(data) == size:
             return data

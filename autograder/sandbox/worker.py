@@ -110,12 +110,18 @@ class JudgeRefused(Exception):
 
 
 class Worker:
-    """One process that holds a student's namespace and answers the judge until the judge hangs up."""
+    """One process that holds a student's namespace and answers the judge until the judge hangs up.
 
-    def __init__(self, channel: wire.Channel, shell: Any, output_kb: int):
-        self.channel = channel
+    Args:
+        shell: warm, of `make_shell`.
+    """
+
+    channel: wire.Channel
+
+    def __init__(self, shell: Any):
         self.shell = shell
-        self.output_limit = output_kb << 10
+        self.output_limit = 0
+        self.set_up: list[str] | None = None  # the cells that have run before the judge asked for them
         self.handles: dict[int, Any] = {}
         self.next_handle = 1
         self.reference: dict[str, Any] = {}
@@ -129,8 +135,9 @@ class Worker:
 
     # -- the loop ---------------------------------------------------------------------------------------------
 
-    def serve(self) -> None:
+    def serve(self, channel: wire.Channel, output_kb: int) -> None:
         """Answer requests until the judge closes the channel."""
+        self.channel, self.output_limit = channel, output_kb << 10
         while True:
             try:
                 header, buffers, fd = self.channel.receive_fd()
@@ -176,16 +183,20 @@ class Worker:
     # -- cells ------------------------------------------------------------------------------------------------
 
     def on_setup(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        """Run the released set-up cells, unless they have run in the process that this one was forked from."""
+        return {"cells": [] if self.set_up == header["sources"] else self.run_set_up(header["sources"])}, []
+
+    def run_set_up(self, sources: list[str]) -> list[dict[str, Any]]:
         """Run the released set-up cells and remember what they defined."""
         before = dict(self.namespace)
-        replies = [self._run_cell(cell["source"]) for cell in header["cells"]]
+        replies = [self._run_cell(source) for source in sources]
         self.setup_names = {
             name: value
             for name, value in self.namespace.items()
             if not name.startswith("_") and (name not in before or before[name] is not value)
         }
         self.reference = dict(self.namespace)
-        return {"cells": replies}, []
+        return replies
 
     def on_run(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Run one or more sources of the student, in order; an error in one does not stop the next.
@@ -289,7 +300,7 @@ class Worker:
         def revive(node: dict[str, Any]) -> Any:
             return self._revive(node)
 
-        started, cpu = time.perf_counter(), _cpu_seconds()
+        cpu = _cpu_seconds()
         reply: dict[str, Any]
         out: list[bytes] = []
         try:
@@ -310,7 +321,7 @@ class Worker:
             raise
         except BaseException as error:
             reply = {"error": self._describe(error)}
-        reply["seconds"], reply["cpu"] = time.perf_counter() - started, _cpu_seconds() - cpu
+        reply["cpu"] = _cpu_seconds() - cpu
         return reply, out
 
     def _begin(self, header: dict[str, Any], buffers: list[bytes]) -> None:

@@ -21,6 +21,8 @@ from typing import Any
 # an assignment import comes on top, in the driver's first message.
 WARM = ("numpy", "torch", "torch.nn.functional", "torch.library", "course_lib")
 
+SET_UP_SECONDS = 60  # what the set-up cells of a release may take when they are run for all submissions
+
 
 def main() -> None:
     """Serve requests on the inherited socket until the driver hangs up."""
@@ -52,6 +54,7 @@ def main() -> None:
     for name in ("cuda", "xpu"):  # `torch.manual_seed` keeps a stack trace for the day on which a device is there
         importlib.import_module(f"torch.{name}.random")._lazy_call = lambda *args, **kwargs: None  # type: ignore[attr-defined]
     shell = worker.make_shell()
+    student = worker.Worker(shell)
     shell.run_cell("1 + 1", store_history=False, silent=True)
     control = wire.Channel(socket.socket(fileno=control_fd))
     try:
@@ -65,11 +68,10 @@ def main() -> None:
     os.dup2(devnull, 2)
     os.close(devnull)
 
-    gc.collect()
-    gc.freeze()
-    _fill_holes()
+    _settle()
     baseline = confine.virtual_memory()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the forks
+    identity = os.getuid(), os.getgid()
     control.send({"ready": os.getpid()})
     while True:
         try:
@@ -78,22 +80,33 @@ def main() -> None:
             return
         if fd is None:
             continue
-        pid = os.fork()
-        if pid == 0 and "twin" in header:
-            confine.die_with_parent()
-            control.close()
-            control = wire.Channel(socket.socket(fileno=fd))
-            control.send({"ready": os.getpid()})
+        own = os.getpid()
+        try:
+            pid = confine.fork_into_namespaces() if header.get("namespaces") else os.fork()
+        except OSError as error:
+            with contextlib.suppress(wire.WireError):
+                wire.Channel(socket.socket(fileno=fd)).send({"fault": f"namespaces: {error}"})
+            if os.getpid() != own:
+                os._exit(0)
             continue
-        if pid == 0:
-            control.close()
+        if pid != 0:
+            os.close(fd)
+            continue
+        control.close()
+        channel = wire.Channel(socket.socket(fileno=fd))
+        if "twin" not in header:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             limits = dict(header["limits"], baseline=baseline)
             try:
-                _serve_submission(wire.Channel(socket.socket(fileno=fd)), shell, limits, header["namespaces"])
+                _serve_submission(channel, student, limits, identity if header["namespaces"] else None)
             finally:
                 os._exit(0)
-        os.close(fd)
+        confine.die_with_parent()
+        control = channel
+        if header["twin"] and not _set_up(student, header["twin"]):
+            control.send({"unfit": os.getpid()})
+            os._exit(0)
+        control.send({"ready": os.getpid()})
 
 
 def _warm_torch(torch: Any) -> None:
@@ -107,6 +120,54 @@ def _warm_torch(torch: Any) -> None:
         optimizer.zero_grad()
     with contextlib.suppress(Exception):
         torch.linalg.lstsq(torch.randn(4, 2), torch.randn(4, 1))
+
+
+def _settle() -> None:
+    """What is here stays: make its forks cheap."""
+    gc.collect()
+    gc.freeze()
+    _fill_holes()
+
+
+def _set_up(student: Any, sources: list[str]) -> bool:
+    """Run released set-up cells once for all submissions that will be forked from here.
+
+    Returns:
+        False if that does not do for all: a cell failed here, or did what a fork or another sandbox does not have
+        (threads, processes, open files, files in the work folder).
+    """
+    signal.alarm(SET_UP_SECONDS)  # the end of this process
+    os.chdir(os.environ["HOME"])
+    before = _surroundings()
+    failed = any(reply["error"] is not None for reply in student.run_set_up(sources))
+    if failed or _surroundings() != before or _has_children():
+        return False
+    signal.alarm(0)
+    student.set_up = sources
+    _settle()
+    return True
+
+
+def _surroundings() -> list[object]:
+    """Threads, open files, and the files in the folders that may be written to."""
+    cover, keep = os.environ["COURSE_COVER"].split(",")[:-1], os.environ["COURSE_KEEP"].split(os.pathsep)
+    files: list[object] = []
+    for top in cover if os.getcwd() in cover else [os.getcwd()]:
+        for folder, inner, names in os.walk(top):
+            inner[:] = [name for name in inner if f"{folder}/{name}" not in keep]
+            files.append((folder, sorted(names)))
+    return [len(os.listdir("/proc/self/task")), sorted(os.listdir("/proc/self/fd")), files]
+
+
+def _has_children() -> bool:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    return True
 
 
 def _fill_holes() -> None:
@@ -125,32 +186,28 @@ def _fill_holes() -> None:
                 break
 
 
-def _serve_submission(channel: Any, shell: Any, limits: dict[str, float], namespaces: bool) -> None:
+def _serve_submission(channel: Any, student: Any, limits: dict[str, float], identity: tuple[int, int] | None) -> None:
+    """The life of a sandbox's first process; in namespaces of its own, if `identity` has the ids of who made them."""
     from autograder.sandbox import confine, wire
     from autograder.sandbox.supervisor import Supervisor
 
-    if not namespaces:
+    if identity is None:
         os.setsid()
         confine.die_with_parent()
         channel.send({"hello": os.getpid(), "namespaces": False})
-        Supervisor(channel, shell, limits, None).serve()
+        Supervisor(channel, student, limits, None).serve()
         os.killpg(0, signal.SIGKILL)
+    proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)  # covered for everybody else by what follows
+    kept = [folder for folder in os.environ["COURSE_KEEP"].split(os.pathsep) if folder]
     try:
-        proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)  # covered for everybody else by what follows
-        kept = [folder for folder in os.environ["COURSE_KEEP"].split(os.pathsep) if folder]
-        confine.enter_namespaces(int(limits["file_mb"]), os.environ["COURSE_COVER"].split(","), kept)
+        confine.furnish_namespaces(identity, int(limits["file_mb"]), os.environ["COURSE_COVER"].split(","), kept)
     except OSError as error:
         with contextlib.suppress(wire.WireError):
             channel.send({"fault": f"namespaces: {error}"})
         return
-    pid = os.fork()
-    if pid == 0:  # process 1 of the new namespace: when it ends, the kernel ends all others in there
-        confine.set_dumpable(False)
-        try:
-            channel.send({"hello": 1, "namespaces": True})
-            Supervisor(channel, shell, limits, proc).serve()
-        finally:
-            os._exit(0)
+    confine.set_dumpable(False)
+    channel.send({"hello": 1, "namespaces": True})
+    Supervisor(channel, student, limits, proc).serve()  # when it ends, the kernel ends all others in there
 
 
 if __name__ == "__main__":
