@@ -105,7 +105,7 @@ def assert_close(
     found, wanted = as_array(actual, what), as_array(expected)
     tail = f" {hint}" if hint else ""
     if found.shape != wanted.shape:
-        if found.shape == wanted.T.shape and found.ndim == 2 and _close(found.T, wanted, rtol, atol):
+        if found.shape == wanted.T.shape and found.ndim == 2 and is_close(found.T, wanted, rtol, atol):
             text = f"{_capital(what)} is transposed: its shape is {found.shape}, expected {wanted.shape}.{tail}"
             raise Mistake(text, pictures.of_shapes(found.shape, wanted.shape))
         if found.size == wanted.size == 1:
@@ -114,7 +114,7 @@ def assert_close(
             raise _wrong_shape(found.shape, wanted.shape, what, tail)
     if (found.dtype.kind == "b" and wanted.dtype.kind != "b") or found.dtype.kind not in "biufc":
         raise Mistake(f"{_capital(what)} is {_name(actual)}; numbers were expected.{tail}")
-    if _close(found, wanted, rtol, atol):
+    if is_close(found, wanted, rtol, atol):
         return
     if found.dtype.kind == "b":
         found, wanted = found.astype(np.int64), wanted.astype(np.int64)
@@ -160,7 +160,8 @@ def _telling_factor(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], s
     return ""
 
 
-def _close(found: Any, wanted: Any, rtol: float, atol: float) -> bool:
+def is_close(found: Any, wanted: Any, rtol: float, atol: float) -> bool:
+    """`numpy.allclose` of two arrays of `as_array`."""
     with np.errstate(all="ignore"):
         if found.dtype == wanted.dtype == np.float64:  # most are: `np.allclose`, without what it does for all others
             near = np.abs(found - wanted) <= atol + rtol * np.abs(wanted)
@@ -185,10 +186,10 @@ def _difference(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], rtol:
             found.ndim == 2
             and found.shape[0] == found.shape[1]
             and found.shape[0] > 1
-            and _close(found.T, wanted, rtol, atol)
+            and is_close(found.T, wanted, rtol, atol)
         ):
             return text + " It looks transposed."
-        if _close(-found, wanted, rtol, atol):
+        if is_close(-found, wanted, rtol, atol):
             return text + " The sign is the wrong way round."
         if factor := _telling_factor(found, wanted, max(atol, 1e-12)):
             return text + factor

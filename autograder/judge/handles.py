@@ -10,7 +10,7 @@ import functools
 import inspect
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ GONE = (
     "a function should return its result."
 )
 TOGETHER = "The processes of your code together asked for more memory than one submission gets."
+MOST_METHODS = 50  # of an object, that can be called without asking whether they are there
 CALLBACK_SHARE = 3  # how many times its own limit a test's functions may take when student code calls them
 CALLBACK_LATENCY = 0.01  # seconds until the other process has its turn on a busy machine: no fault of the student's
 
@@ -44,11 +45,12 @@ CALLBACK_LATENCY = 0.01  # seconds until the other process has its turn on a bus
 class Handle:
     """Something of the student's that is not plain data: a function, a class, an instance, an iterator."""
 
-    __slots__ = ("_node", "_student", "type_name")
+    __slots__ = ("_methods", "_node", "_student", "type_name")
 
-    def __init__(self, student: Student, node: dict[str, Any]):
+    def __init__(self, student: Student, node: dict[str, Any], methods: list[str] | None = None):
         object.__setattr__(self, "_student", student)
         object.__setattr__(self, "_node", node)
+        object.__setattr__(self, "_methods", methods or ())
         object.__setattr__(self, "type_name", received.words(node.get("type", "function"), 80))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -57,6 +59,8 @@ class Handle:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in self._methods:
+            return Handle(self._student, {"k": "method", "id": self._node["id"], "name": name, "type": "method"})
         return self._student.builtin("getattr", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -169,6 +173,17 @@ class Student:
             raise Crashed(GONE)
         return answer[0], answer[1]
 
+    def each(self, function: Handle, calls: Iterable[Sequence[Any]]) -> list[Any]:
+        """What `function` returns for each of several lists of arguments, in one message: calls that do not depend on
+        each other cost what one does. The first that raises ends the test, as it would alone."""
+        if not isinstance(function, Handle):
+            raise Mistake(f"A function was expected, and a {type(function).__name__} was found.")
+        calls = [tuple(arguments) for arguments in calls]
+        results = _of_type(list, self.call(function._node, tuple(calls), {}, each=True))
+        if len(results) != len(calls):
+            raise Crashed(GONE)
+        return results
+
     def keep(self, value: Any) -> Handle:
         """Put plain data into the worker and return a handle to it."""
         self._kept_count -= 1  # the worker counts its own handles upwards
@@ -226,14 +241,18 @@ class Student:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         grad: dict[str, Any] | None = None,
+        each: bool = False,
     ) -> Any:
-        """One call in the worker; plain results are copied, others come back as handles."""
+        """One call in the worker, or one for `each` of the arguments, which are tuples; plain results are copied,
+        others come back as handles."""
         header, buffers = self._frame("call")
         header["fn"] = function
         header["args"] = [wire.encode_into(buffers, value, self._reduce) for value in args]
         header["kwargs"] = {key: wire.encode_into(buffers, value, self._reduce) for key, value in kwargs.items()}
         if grad is not None:
             header["grad"] = grad | {"upstream": wire.encode_into(buffers, grad["upstream"], self._reduce)}
+        if each:
+            header["each"] = True
         reply, data = self._exchange(header, buffers)
         if "error" in reply:
             raise self._problem(reply["error"])
@@ -324,7 +343,8 @@ class Student:
     def _revive(self, node: dict[str, Any]) -> Handle:
         if node.get("k") != "handle" or type(node.get("id")) is not int:
             raise wire.WireError("unknown kind of value")
-        return Handle(self, {"k": "handle", "id": node["id"], "type": node.get("type", "object")})
+        known = {"k": "handle", "id": node["id"], "type": node.get("type", "object")}
+        return Handle(self, known, received.names(node.get("methods"), MOST_METHODS))
 
     def _reduce(self, value: Any) -> dict[str, Any]:
         if isinstance(value, Handle):

@@ -20,6 +20,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from autograder.sandbox import guards, wire
 
 TEXT_LIMIT = 4_000  # characters of an error message
 SMALL_VALUE = 50_000  # characters and bytes of a global that is sent before it is asked for
+MOST_METHODS = 50  # of an object, that the judge is told of beforehand
 ITEMS_LIMIT = 100_000  # items that an iterator may hand to the judge
 _autograd_grad = torch.autograd.grad  # as they are before student code can replace them
 _seeders: tuple[Callable[..., Any], ...] = (random.seed, np.random.seed, torch.default_generator.manual_seed)
@@ -309,18 +311,21 @@ class Worker:
             kwargs = {key: wire.decode(node, buffers, revive) for key, node in header.get("kwargs", {}).items()}
             with _Muted():
                 function = self._revive(header["fn"])
-                if header.get("grad") is not None:
-                    grad = header["grad"]
-                    upstream = wire.decode(grad["upstream"], buffers, revive)
-                    value = _value_and_grad(function, args, kwargs, grad["wrt"], upstream)
+                if header.get("each"):  # what one call returns is written down before the next can change it
+                    results = [wire.encode_into(out, function(*each), self._reduce) for each in args]
+                    reply = {"value": {"k": "list", "v": results}}
                 else:
-                    value = function(*args, **kwargs)
-                node, out = wire.encode(value, self._reduce)
-                reply = {"value": node}
+                    grad = header.get("grad")
+                    if grad is None:
+                        value = function(*args, **kwargs)
+                    else:
+                        upstream = wire.decode(grad["upstream"], buffers, revive)
+                        value = _value_and_grad(function, args, kwargs, grad["wrt"], upstream)
+                    reply = {"value": wire.encode_into(out, value, self._reduce)}
         except wire.Closed:
             raise
         except BaseException as error:
-            reply = {"error": self._describe(error)}
+            reply, out = {"error": self._describe(error)}, []
         reply["cpu"] = _cpu_seconds() - cpu
         return reply, out
 
@@ -357,6 +362,8 @@ class Worker:
             return self.namespace[node["name"]]
         if kind == "builtin":
             return BUILTINS[node["name"]]
+        if kind == "method":
+            return getattr(self.handles[node["id"]], node["name"])
         if kind == "helper":
             return self._run_helper
         if kind == "callback":
@@ -395,7 +402,10 @@ class Worker:
         number = self.next_handle
         self.next_handle += 1
         self.handles[number] = value
-        return {"k": "handle", "id": number, "type": type(value).__name__[:80], "callable": callable(value)}
+        node = {"k": "handle", "id": number, "type": type(value).__name__[:80]}
+        if methods := _methods(value):
+            node["methods"] = methods
+        return node
 
     # -- errors -----------------------------------------------------------------------------------------------
 
@@ -432,6 +442,22 @@ def _cpu_seconds() -> float:
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+def _methods(value: Any) -> list[str]:
+    """Names of methods that a class of the notebook gives an object: to ask for each would cost a message."""
+    names = {
+        name: None
+        for kind in type(value).__mro__
+        if kind.__module__ == "__main__"
+        for name, member in vars(kind).items()
+        if type(member) is FunctionType and not name.startswith("_")
+    }
+    if names:
+        with contextlib.suppress(AttributeError):  # an object with slots
+            for own in object.__getattribute__(value, "__dict__"):
+                names.pop(own, None)
+    return list(names)[:MOST_METHODS]
 
 
 def _refuse(value: Any) -> dict[str, Any]:
