@@ -64,22 +64,21 @@ def assert_pure(
     tolerance: dict[str, Any] = SINGLE,
 ) -> None:
     """Call twice with the same arguments: the first call must leave them as before, the second must be right too."""
-    kept = [student.keep(a) if isinstance(a, torch.Tensor) else a for a in arguments]
-    function(*kept)
-    tensors = [position for position, original in enumerate(arguments) if isinstance(original, torch.Tensor)]
-    for position, found in zip(tensors, student.fetch([kept[position] for position in tensors]), strict=True):
-        assert_equal(
-            found,
-            arguments[position],
-            what=f"argument {position + 1} after the call",
-            hint="Operations such as `a -= b`, `a[...] = b` or `a.exp_()` change the caller's tensor. "
-            "Write `a = a - b`, which makes a new one.",
-        )
+    after, result = assert_parts(student.builtin("twice", function, *arguments), 2, "the arguments, and the result")
+    for position, (found, original) in enumerate(zip(after, arguments, strict=True), start=1):
+        if isinstance(original, torch.Tensor):
+            assert_equal(
+                found,
+                original,
+                what=f"argument {position} after the call",
+                hint="Operations such as `a -= b`, `a[...] = b` or `a.exp_()` change the caller's tensor. "
+                "Write `a = a - b`, which makes a new one.",
+            )
     what = "the result of a second call with the same arguments"
     if expected.dtype.is_floating_point:
-        assert_close(function(*kept), expected, **tolerance, what=what)
+        assert_close(result, expected, **tolerance, what=what)
     else:
-        assert_equal(function(*kept), expected, what=what)
+        assert_equal(result, expected, what=what)
 
 
 def number_in(student: Student, name: str) -> float:

@@ -139,9 +139,13 @@ class Student:
         self._callbacks: list[Callable[..., Any]] = []
         self._refusal: BaseException | None = None
         self._known: dict[str, Any] = {}
-        self._kept: list[list[Any]] = []  # data that goes to the worker with the next call
+        # What goes to the worker with the next call.
+        self._kept: list[list[Any]] = []
         self._kept_buffers: list[bytes] = []
         self._kept_count = 0
+        self._helpers: list[Any] = []
+        self._sent: set[Callable[..., Any]] = set()
+        self._reseed: int | None = None
 
     # -- what tests use ---------------------------------------------------------------------------------------
 
@@ -201,21 +205,25 @@ class Student:
 
     def run(self, code: str) -> None:
         """Run the test's own helper code in the worker's namespace."""
-        code = textwrap.dedent(code)
-        if not _leaves_only_names(code):
-            self.leave_traces({"k": "namespace"})
-        helper = sealed(code, "<test helper>")
-        self.call({"k": "helper"}, (helper,), {})
+        self.call({"k": "helper"}, (self._helper(code),), {})
 
     def remote(self, function: Callable[..., Any]) -> Handle:
         """Send the source of a top-level function of the test to the worker and return a handle to it there."""
-        self.run(_source_of(function))
+        if function not in self._sent:
+            self._sent.add(function)
+            code = self._helper(_source_of(function))
+            self._helpers.append(wire.encode_into(self._kept_buffers, code, self._reduce))
         return Handle(self, {"k": "global", "name": function.__name__, "type": "function"})
 
+    def _helper(self, code: str) -> bytes:
+        code = textwrap.dedent(code)
+        if not _leaves_only_names(code):
+            self.leave_traces({"k": "namespace"})
+        return sealed(code, "<test helper>")
+
     def seed(self, number: int) -> None:
-        """Seed torch, NumPy and `random` in the worker."""
-        header, buffers = self._frame("seed")
-        self._exchange(header | {"seed": int(number)}, buffers)
+        """Seed torch, NumPy and `random` in the worker, before the next call."""
+        self._reseed = int(number)
 
     def raises(
         self, kinds: type[BaseException] | tuple[type[BaseException], ...], function: Handle, *args: Any, **kwargs: Any
@@ -276,6 +284,10 @@ class Student:
             header["test"], self._test = self._test, None
         if self._kept:
             header["keep"], self._kept = self._kept, []
+        if self._helpers:
+            header["helpers"], self._helpers = self._helpers, []
+        if self._reseed is not None:
+            header["seed"], self._reseed = self._reseed, None
         buffers, self._kept_buffers = self._kept_buffers, []
         return header, buffers
 

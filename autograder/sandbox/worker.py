@@ -44,6 +44,13 @@ def _lend(*args: Any) -> Any:
     return environments.lend(*args)
 
 
+def _twice(function: Callable[..., Any], *args: Any) -> tuple[list[Any], Any]:
+    """The arguments after a call, and what a second call with them returns."""
+    function(*args)
+    after = [arg.detach().clone() if isinstance(arg, torch.Tensor) else arg for arg in args]
+    return after, function(*args)
+
+
 BUILTINS: dict[str, Callable[..., Any]] = {
     "getattr": getattr,
     "setattr": setattr,
@@ -57,6 +64,7 @@ BUILTINS: dict[str, Callable[..., Any]] = {
     "identity": lambda obj: obj,
     "is": lambda a, b: a is b,
     "shares_memory": lambda a, b: a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr(),
+    "twice": _twice,
     "lend": _lend,
 }
 
@@ -330,7 +338,7 @@ class Worker:
         return reply, out
 
     def _begin(self, header: dict[str, Any], buffers: list[bytes]) -> None:
-        """What comes before a call: the beginning of a test, and data that the judge keeps here."""
+        """What comes before a call: the beginning of a test or a seed in its middle, helpers, data to be kept here."""
         test = header.get("test")
         if test is not None:
             self.handles.clear()
@@ -338,14 +346,12 @@ class Worker:
             _seed(int(test["seed"]))
             if test["forbids"] and not self.guards:
                 self.guards = guards.shut(test["forbids"], self.namespace)
+        if "seed" in header:
+            _seed(int(header["seed"]))
+        for node in header.get("helpers", ()):
+            self._run_helper(wire.decode(node, buffers, self._revive))
         for number, node in header.get("keep", ()):
             self.handles[number] = wire.decode(node, buffers, self._revive)
-
-    def on_seed(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-        """Seed every generator in the middle of a test."""
-        self._begin(header, buffers)
-        _seed(int(header["seed"]))
-        return {"ok": True}, []
 
     def on_shut(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Shut what an exercise forbids, for good."""

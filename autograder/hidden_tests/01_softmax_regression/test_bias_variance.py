@@ -674,7 +674,7 @@ def test_ridge_leaves_its_arguments(student, rng):
     """Features and targets are the same after the call as before."""
     features, targets = normal(rng, 8, 2), normal(rng, 8)
     theta = torch.from_numpy(ridge_oracle(features, targets, 2.0))
-    assert_pure(student, lambda f, y: student.ridge(f, y, 2.0), (features, targets), theta)
+    assert_pure(student, student.ridge, (features, targets, 2.0), theta)
 
 
 def fit_oracle(x, y, lam, new):
@@ -906,7 +906,7 @@ def test_any_shape_and_no_threshold(student, rng):
 def test_soft_threshold_leaves_z(student, rng):
     """The numbers of the caller, z, are the same after the call as before."""
     z = normal(rng, 8, scale=2.0)
-    assert_pure(student, lambda value: student.soft_threshold(value, 0.7), (z,), F.softshrink(z, 0.7))
+    assert_pure(student, student.soft_threshold, (z, 0.7), F.softshrink(z, 0.7))
 
 
 def lasso_oracle(features, targets, lam):

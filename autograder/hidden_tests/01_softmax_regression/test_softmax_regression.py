@@ -1179,22 +1179,29 @@ def drawn_seed(rng):
     return int(rng.integers(1, 2**31))
 
 
-def batches_of(student, size, batch_size, source):
-    """The batches of one epoch as tensors."""
-    batches = student.minibatches(size, batch_size, source)
+def list_batches(minibatches, size, batch_size, source):
+    """Go through an epoch. Runs in the worker, where the iterator lives."""
+    batches = minibatches(size, batch_size, source)
+    return None if batches is None else list(batches)
+
+
+def epochs_of(student, *epochs):
+    """The batches of epochs as tensors; an epoch is (size, batch_size, generator)."""
+    function = student.minibatches
+    found = student.each(student.remote(list_batches), [(function, *epoch) for epoch in epochs])
     assert_true(
-        isinstance(batches, Handle | list | tuple),
+        all(isinstance(batches, list) for batches in found),
         "minibatches returned no iterator over tensors of indices (is a `yield` or `return` missing?).",
     )
-    return [as_tensor(batch, "a batch") for batch in batches]
+    return [[as_tensor(batch, "a batch") for batch in batches] for batches in found]
 
 
-def epoch_of(student, size, batch_size, source):
-    """The batches of one epoch as lists of numbers."""
-    batches = batches_of(student, size, batch_size, source)
-    for batch in batches:
+def indices_of(student, *epochs):
+    """The batches of epochs as lists of numbers."""
+    found = epochs_of(student, *epochs)
+    for batch in [batch for batches in found for batch in batches]:
         assert_true(batch.ndim == 1, f"A batch has shape {tuple(batch.shape)}, expected one axis: the indices.")
-    return [batch.tolist() for batch in batches]
+    return [[batch.tolist() for batch in batches] for batches in found]
 
 
 def assert_all_different(batches, size):
@@ -1210,14 +1217,14 @@ def assert_all_different(batches, size):
 def test_every_index_once(student, rng):
     """Together the batches of an epoch contain every index 0 .. size-1 exactly once. Indices drawn anew for each batch
     occur twice or never."""
-    for size, batch_size in ((12, 4), (56, 7), (9, 1)):
-        for batch in batches_of(student, size, batch_size, generator(student, drawn_seed(rng))):
-            kind = batch.dtype
-            assert_true(
-                not kind.is_floating_point and kind != torch.bool,
-                f"A batch is {kind}, expected integers: they are used as indices.",
-            )
-        batches = epoch_of(student, size, batch_size, generator(student, drawn_seed(rng)))
+    sizes = ((12, 4), (56, 7), (9, 1))
+    epochs = [(size, batch_size, generator(student, drawn_seed(rng))) for size, batch_size in sizes]
+    for kind in {batch.dtype for batches in epochs_of(student, *epochs) for batch in batches}:
+        assert_true(
+            not kind.is_floating_point and kind != torch.bool,
+            f"A batch is {kind}, expected integers: they are used as indices.",
+        )
+    for (size, _, _), batches in zip(epochs, indices_of(student, *epochs), strict=True):
         assert_all_different(batches, size)
         indices = [index for batch in batches for index in batch]
         assert_true(
@@ -1230,8 +1237,12 @@ def test_every_index_once(student, rng):
 def test_sizes_of_the_batches(student, rng):
     """Every batch has batch_size indices, except for the last one, which holds the rest: it is shorter, not
     dropped, and not empty."""
-    for size, batch_size in ((10, 4), (12, 4), (3, 8), (7, 7), (5, 1)):
-        sizes = [len(batch) for batch in epoch_of(student, size, batch_size, generator(student, drawn_seed(rng)))]
+    epochs = [
+        (size, batch_size, generator(student, drawn_seed(rng)))
+        for size, batch_size in ((10, 4), (12, 4), (3, 8), (7, 7), (5, 1))
+    ]
+    for (size, batch_size, _), batches in zip(epochs, indices_of(student, *epochs), strict=True):
+        sizes = [len(batch) for batch in batches]
         expected = [batch_size] * (size // batch_size) + ([size % batch_size] if size % batch_size else [])
         assert_true(
             sizes == expected,
@@ -1246,7 +1257,7 @@ def test_indices_are_shuffled(student, rng):
     # 120 indices in batches of 10, shuffled: the mean number of neighbours i, i+1 that share a batch is 9, its standard
     # deviation 2.9 and its largest value in 100,000 shuffles 25. Unshuffled samples give 108. Beyond 60 lie 17 standard
     # deviations: no false alarms.
-    batches = epoch_of(student, 120, 10, generator(student, drawn_seed(rng)))
+    (batches,) = indices_of(student, (120, 10, generator(student, drawn_seed(rng))))
     assert_all_different(batches, 120)
     together = sum(i + 1 in batch for batch in batches for i in batch)
     assert_true(
@@ -1260,7 +1271,7 @@ def test_each_epoch_is_shuffled_anew(student, rng):
     every epoch."""
     # Two shuffles of 64 indices agree by chance with probability 1 / 64!, about 1e-89.
     source = generator(student, drawn_seed(rng))
-    first, second = epoch_of(student, 64, 8, source), epoch_of(student, 64, 8, source)
+    first, second = indices_of(student, (64, 8, source), (64, 8, source))
     assert_all_different(first, 64)
     assert_true(first != second, "Two epochs with one generator gave the same batches.")
 
@@ -1271,22 +1282,20 @@ def test_generator_decides_the_order(student, rng):
     random numbers, and another seed gives others. Without a generator, torch's global one decides."""
     seed = drawn_seed(rng)
     student.seed(1)
-    first = epoch_of(student, 40, 8, generator(student, seed))
+    (first,) = indices_of(student, (40, 8, generator(student, seed)))
     assert_all_different(first, 40)
     student.seed(2)
+    same, other = indices_of(student, (40, 8, generator(student, seed)), (40, 8, generator(student, seed + 1)))
     assert_true(
-        first == epoch_of(student, 40, 8, generator(student, seed)),
-        "Two generators with the same seed gave different batches: draw with `generator=generator`.",
+        first == same, "Two generators with the same seed gave different batches: draw with `generator=generator`."
     )
+    assert_true(first != other, "Generators with different seeds gave the same batches.")
+    without = []
+    for _ in range(2):
+        student.seed(seed % 1000)
+        without += indices_of(student, (40, 8, None))
     assert_true(
-        first != epoch_of(student, 40, 8, generator(student, seed + 1)),
-        "Generators with different seeds gave the same batches.",
-    )
-    student.seed(seed % 1000)
-    without = epoch_of(student, 40, 8, None)
-    student.seed(seed % 1000)
-    assert_true(
-        without == epoch_of(student, 40, 8, None),
+        without[0] == without[1],
         "With generator=None the same torch.manual_seed gave different batches: use torch's own random numbers.",
     )
 
