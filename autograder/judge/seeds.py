@@ -23,11 +23,15 @@ class SeedSource:
     def _key(self) -> bytes:
         return hashlib.sha256(self.secret).digest()
 
-    def seed(self, *names: str) -> int:
-        """A seed below 2**63 for e.g. (student, assignment, exercise, test)."""
+    def digest(self, *names: str, size: int = 8) -> bytes:
+        """Random bytes, at most 64, for e.g. (student, assignment, exercise, test)."""
         encoded = [name.encode() for name in names]
         message = b"".join([len(name).to_bytes(4, "big") + name for name in encoded])
-        return int.from_bytes(hashlib.blake2b(message, digest_size=8, key=self._key).digest(), "big") >> 1
+        return hashlib.blake2b(message, digest_size=size, key=self._key).digest()
+
+    def seed(self, *names: str) -> int:
+        """The same as a number below 2**63."""
+        return int.from_bytes(self.digest(*names), "big") >> 1
 
     def fingerprint(self) -> str:
         """Tells whether two runs used the same secret, without telling the secret."""

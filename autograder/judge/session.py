@@ -504,7 +504,14 @@ class GradingSession:
             stage.shared = None
         return True
 
-    def seed(self, cell: ManifestCell, test: str, purpose: str = "test") -> int:
-        """The seed of one test of this file: who hands in again, after errors that told the inputs, meets others."""
-        names = (self.student_name, self.manifest.assignment, cell.name, test, purpose)
-        return self.seeds.seed(*names, *filter(None, [self.submission.sha256]))
+    def seed(self, cell: ManifestCell, test: str, purpose: str) -> int:
+        """A seed for one test of this file: who hands in again, after errors that told the inputs, meets others."""
+        return self.seeds.seed(*self._names_of(cell, test, purpose))
+
+    def random_bytes(self, cell: ManifestCell, test: str, size: int) -> bytes:
+        """What the inputs of one test of this file are drawn from."""
+        return self.seeds.digest(*self._names_of(cell, test, "test"), size=size)
+
+    def _names_of(self, cell: ManifestCell, test: str, purpose: str) -> list[str]:
+        names = [self.student_name, self.manifest.assignment, cell.name, test, purpose]
+        return [*names, self.submission.sha256] if self.submission.sha256 else names
