@@ -7,7 +7,7 @@ after the other, the command line of pytest for the one that `--submission` name
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 import itertools
 import os
 import re
@@ -117,7 +117,7 @@ _PROBLEM: pytest.StashKey[tuple[str, BaseException]] = pytest.StashKey()  # (pha
 def _blank(item: pytest.Item) -> TestResult:
     if _UNJUDGED not in item.stash:
         item.stash[_UNJUDGED] = _unjudged(item)
-    return dataclasses.replace(item.stash[_UNJUDGED])
+    return copy.copy(item.stash[_UNJUDGED])
 
 
 def _unjudged(item: pytest.Item) -> TestResult:
