@@ -19,12 +19,13 @@ from threats.case import SOFTMAX
 
 from autograder.grading import Examiner
 from autograder.judge import suite
+from autograder.judge.for_suites import assert_pure
 from autograder.judge.handles import Globals, Handle, Student
-from autograder.judge.problems import StudentProblem, TimedOut
+from autograder.judge.problems import Crashed, StudentProblem, TimedOut
 from autograder.sandbox import wire
 
 HANDLE = {"k": "handle", "id": 1, "type": "thing"}
-KEYS = ("k", "v", "b", "id", "type", "dtype", "shape")
+KEYS = ("k", "v", "b", "id", "type", "dtype", "shape", "methods")
 nonsense = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
     | st.sampled_from([HANDLE, {"k": "tuple", "v": [1, {"k": "list", "v": []}]}, {"k": "handle", "id": "x"}]),
@@ -72,8 +73,11 @@ USES: list[Any] = [
     lambda student, thing: student.keep(torch.ones(1)),
     lambda student, thing: student.fetch(thing),
     lambda student, thing: student.run("x = 1"),
-    lambda student, thing: student.remote(helper),
-    lambda student, thing: student.seed(3),
+    lambda student, thing: student.remote(helper)(1),
+    lambda student, thing: student.seed(3) or student.fetch(thing),
+    lambda student, thing: student.each(thing, [(1,), (2,)]),
+    lambda student, thing: isinstance(found := thing(1), Handle) and found.method(2),
+    lambda student, thing: assert_pure(student, thing, (torch.ones(1), 2), torch.ones(1)),
     lambda student, thing: student.raises(ValueError, thing, 1),
 ]
 
@@ -85,6 +89,13 @@ def test_any_answer_of_a_worker_is_a_problem_of_the_students_code(answers: list[
     student = Student(Liar(answers), 5.0, {"seed": 1, "forbids": []}, said)  # type: ignore[arg-type]
     with contextlib.suppress(StudentProblem):
         use(student, Handle(student, HANDLE))
+
+
+def test_too_few_results_are_a_crash() -> None:
+    answers: Any = [{"value": {"k": "list", "v": [1]}}]
+    student = Student(Liar(answers), 5.0, {"seed": 1, "forbids": []}, Globals())  # type: ignore[arg-type]
+    with pytest.raises(Crashed):
+        student.each(Handle(student, HANDLE), [(1,), (2,)])
 
 
 def test_keys_that_are_made_to_collide_are_refused() -> None:
@@ -108,8 +119,8 @@ def test_a_test_that_does_not_come_to_an_end_is_stopped(monkeypatch: pytest.Monk
     stage: Any = SimpleNamespace(cell=SimpleNamespace(seconds=0.01))
     session: Any = SimpleNamespace(limits=mini_class.limits(), renew=lambda stage, status: renewed.append(stage))
     with suite.Patience(stage, session) as patience:
+        patience.begin()
         with pytest.raises(TimedOut, match="more than this test can look at"):
-            patience.begin()
             collections.deque(iter(lambda: 0, 1), maxlen=0)
         patience.end()
         assert renewed == [stage]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import platform
+import subprocess
+import sys
 import tempfile
 import textwrap
 import time
@@ -15,8 +18,8 @@ import pytest
 
 from autograder.grading import Examiner
 from autograder.judge.sealed import sealed
-from autograder.sandbox import isolation
-from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sandbox, Zygote
+from autograder.sandbox import client, isolation, wire
+from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sandbox, Twin, Zygote
 
 SECONDS = 60.0
 
@@ -226,3 +229,97 @@ def test_the_process_level_confines_nothing_and_is_never_taken_silently() -> Non
                 run(fork, "while True: pass", seconds=1.0)
             assert value(process, "y") == 2
     assert isolation.require("process") == "process"
+
+
+SET_UP = "import time\nmade_at = time.monotonic_ns()\nvalues = [1, 2]\nprint('ready')"
+
+
+def base_of(box: Sandbox, *sources: str) -> Process:
+    process = box.base()
+    reply, _ = process.request({"op": "setup", "sources": list(sources)}, seconds=SECONDS)
+    assert all(cell["error"] is None for cell in reply["cells"])
+    return process
+
+
+def moments(zygote: Twin, *sources: str) -> list[int]:
+    """When the set-up cells ran that two submissions find done."""
+    found = []
+    for _ in range(2):
+        with zygote.prepared(sources).sandbox(mini_class.limits()) as box:
+            process = base_of(box, *sources)
+            found.append(value(process, "made_at"))
+            run(process, "values.append(3)\nimport torch\ntorch.left_behind = 1")
+            assert value(process, "values")["v"] == [1, 2, 3]
+    return found
+
+
+def test_set_up_cells_run_once_for_all_submissions(examiner: Examiner) -> None:
+    first, second = moments(examiner.zygote, SET_UP)
+    assert first == second
+    with examiner.zygote.prepared((SET_UP,)).sandbox(mini_class.limits()) as box:
+        process = base_of(box, SET_UP)
+        run(process, "import torch\nseen = [len(values), hasattr(torch, 'left_behind')]\nvalues = 5")
+        assert value(process, "seen") == {"k": "list", "v": [2, False]}
+        reply, _ = process.request({"op": "run", "sources": [], "seed": 1}, seconds=SECONDS)
+        assert reply["shadowed"] == ["values"]
+    with examiner.zygote.prepared((SET_UP,)).sandbox(mini_class.limits()) as box:  # a process that is asked for others
+        assert value(base_of(box, SET_UP, "values = 6"), "values") == 6
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()",
+        "import os\nif os.fork() == 0:\n    time.sleep(2)\n    os._exit(0)",
+        "open('note', 'w').write('hello')",
+        "open('/tmp/note', 'w').write('hello')",
+        "import os\nkept = open(os.__file__)",
+    ],
+    ids=["a thread", "a process", "a file", "a file elsewhere", "an open file"],
+)
+def test_set_up_cells_that_a_copy_would_not_have_run_for_each_submission(examiner: Examiner, source: str) -> None:
+    first, second = moments(examiner.zygote, SET_UP, source)
+    assert first != second
+    assert examiner.zygote.alive()
+    assert len(set(moments(examiner.zygote, SET_UP))) == 1
+
+
+def test_no_more_set_ups_are_kept_than_there_is_room_for(examiner: Examiner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PREPARED", 2)
+    twins = [examiner.zygote.prepared((f"x = {number}",)) for number in range(4)]
+    assert [twin.control.sock.fileno() >= 0 for twin in twins] == [False, False, True, True]
+    assert examiner.zygote.alive()
+
+
+def test_a_prepared_copy_that_has_ended_is_noticed(examiner: Examiner, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    with Zygote(library, examiner.zygote.level) as zygote:
+        twin = zygote.prepared(("x = 1",))
+        assert zygote.alive()
+        ours, theirs = wire.pair()
+        with ours, theirs:
+            twin.control.send({"twin": ["import os\nos.kill(os.getppid(), 9)"]}, fd=theirs.fileno())
+            deadline = time.monotonic() + SECONDS
+            while zygote.alive() and time.monotonic() < deadline:
+                time.sleep(0.01)
+        assert not zygote.alive()
+
+
+@pytest.mark.parametrize("machine", [platform.machine(), "another"])
+def test_a_fork_into_namespaces_is_process_one(machine: str) -> None:
+    code = textwrap.dedent(
+        f"""
+        import os, platform
+        from autograder.sandbox import confine
+        platform.machine = lambda: {machine!r}
+        read, write = os.pipe()
+        identity = os.getuid(), os.getgid()
+        if confine.fork_into_namespaces() == 0:
+            os.write(write, str([os.getpid(), os.listdir("/proc/self/task") != [str(os.getpid())]]).encode())
+            os._exit(0)
+        print(os.read(read, 100).decode())
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert done.stdout.strip() == "[1, True]"  # /proc is still the parent's

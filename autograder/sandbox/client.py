@@ -227,7 +227,7 @@ class Twin:
             Itself where these cells do what cannot be copied: each submission has to run them.
         """
         if sources not in self._prepared:
-            if len(self._prepared) >= PREPARED:
+            while len(self._prepared) >= PREPARED:
                 self._forget(next(iter(self._prepared)))
             channel = self._send_end_of_pair({"twin": list(sources)})
             try:
