@@ -144,7 +144,7 @@ def test_the_reference_comes_without_its_text(base: Process) -> None:
     code = sealed(source, "<reference>")
     assert b"Say it" not in code
     assert b"a comment" not in code
-    reply, _ = base.request({"op": "overlay", "cells": [{"names": ["half"]}]}, [code], seconds=SECONDS)
+    reply, _ = base.request({"op": "overlay", "overlay": [["half"]]}, [code], seconds=SECONDS)
     assert reply == {"failed": []}
     run(base, "y = half(3)\ntry:\n    import inspect; text = inspect.getsource(half)\nexcept OSError:\n    text = None")
     assert value(base, "y") == 1.5

@@ -149,14 +149,14 @@ class GradingSession:
             self._sandbox.close()
             self._sandbox = None
 
-    def _base(self) -> Snapshot:
+    def _base(self, on_top: bool = True) -> Snapshot:
         """A living snapshot that has everything before the current entry: the student's cells, and the reference on
-        top."""
+        top, unless the caller brings what is lacking of it."""
         while self._snapshots:
             snapshot = self._snapshots[-1]
             if snapshot.process.alive:
                 try:
-                    self._catch_up(snapshot)
+                    self._catch_up(snapshot, on_top)
                 except (ProcessGone, ProcessTimeout):
                     pass
                 else:
@@ -164,10 +164,10 @@ class GradingSession:
             self._snapshots.pop()
         snapshot = self._fresh()
         try:
-            self._catch_up(snapshot)
+            self._catch_up(snapshot, on_top)
         except (ProcessGone, ProcessTimeout):  # a replay that fails where the first run did not: go on without it
             snapshot = self._fresh(cells=self._next)
-            self._catch_up(snapshot)
+            self._catch_up(snapshot, on_top)
         self._snapshots.append(snapshot)
         return snapshot
 
@@ -191,7 +191,7 @@ class GradingSession:
         errors = [cell["error"] for cell in reply["cells"] if cell["error"] is not None]
         return snapshot, f"{errors[0]['type']}: {errors[0]['message']}" if errors else ""
 
-    def _catch_up(self, snapshot: Snapshot) -> None:
+    def _catch_up(self, snapshot: Snapshot, on_top: bool) -> None:
         """Run what a snapshot lacks: each student cell that is known to be harmless, then its reference."""
         while snapshot.cells < self._next:
             self._overlay(snapshot, snapshot.cells)
@@ -201,16 +201,21 @@ class GradingSession:
                     self._run_request(self.entries[snapshot.cells], AS_IS), seconds=self.limits.cell_seconds
                 )
             snapshot.cells += 1
-        self._overlay(snapshot, self._next)
+        if on_top:
+            self._overlay(snapshot, self._next)
+
+    def _lacking(self, snapshot: Snapshot, end: int) -> tuple[list[list[str]], list[bytes]]:
+        """Names and code of the references of the entries before `end` that a snapshot is about to get."""
+        entries = [e for e in self.entries[snapshot.references : end] if e.kind == "exercise"]
+        snapshot.references = max(end, snapshot.references)
+        return [e.defines for e in entries], [sealed(reference_source(e), "<reference>") for e in entries]
 
     def _overlay(self, snapshot: Snapshot, end: int) -> None:
         """Put the references of the entries before `end` into a snapshot."""
-        entries = [e for e in self.entries[snapshot.references : end] if e.kind == "exercise"]
-        snapshot.references = max(end, snapshot.references)
-        if not entries:
+        names, code = self._lacking(snapshot, end)
+        if not names:
             return
-        request = {"op": "overlay", "cells": [{"names": entry.defines} for entry in entries]}
-        code = [sealed(reference_source(entry), "<reference>") for entry in entries]
+        request = {"op": "overlay", "overlay": names}
         reply, _ = snapshot.process.request(request, code, seconds=self.limits.cell_seconds)
         if reply.get("failed") and not snapshot.ours:  # what the student's code did to the process, or says it did
             snapshot.process.end()
@@ -290,12 +295,14 @@ class GradingSession:
         judged_once = bool(stage.cell.forbids) or stage.cell.kind == "quiz"
         secretive = bool(stage.cell.forbids) and any(map(keeps_company, self.submission.cells[stage.cell.name]))
         stage.alone = variant == ALONE or secretive or (judged_once and self._distrusts(stage.cell))
+        overlay: tuple[list[list[str]], list[bytes]] = ([], [])
         if stage.alone:
             process = self._apart(stage.cell, earlier)
         elif variant != AS_IS or sum(self._healthy.values()) > REPLAY_SECONDS:
             process = self._base().process.fork()
         else:
-            self._base()
+            snapshot = self._base(on_top=self._noisy)
+            overlay = self._lacking(snapshot, self._next)
             process = self._snapshots.pop().process
         stage.process = process
         stage.quiet = self._read(stage.cell, variant)
@@ -305,10 +312,16 @@ class GradingSession:
         seconds = min(self.limits.cell_seconds, self.limits.submission_seconds - self.spent)
         sources = self._sources(stage.cell, variant)
         try:
-            reply, data = process.request(self._run_request(stage.cell, variant), seconds=seconds)
+            request = self._run_request(stage.cell, variant) | {"overlay": overlay[0]}
+            reply, data = process.request(request, overlay[1], seconds=seconds)
         except (ProcessGone, ProcessTimeout):
             stage.process = None
             raise
+        if overlay[0] and reply.get("failed"):  # or so it says: in another process, one after the other
+            process.end()
+            self._noisy = True
+            self._run_cell(stage, variant)
+            return
         if isinstance(reply.get("values"), dict):
             stage.globals = Globals(reply["values"], data)
         answers = reply.get("cells")

@@ -211,9 +211,11 @@ class Worker:
     def on_run(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Run one or more sources of the student, in order; an error in one does not stop the next.
 
-        The answer has what became of the names that the judge is going to ask for.
+        Before them the references that the judge has sent along, as `on_overlay` does. The answer has what became of
+        the names that the judge is going to ask for.
         """
-        self._end_tests()
+        if failed := self.on_overlay(header, buffers)[0]["failed"]:
+            return {"failed": failed}, []
         _seed(int(header["seed"]))
         cells = [self._run_cell(source) for source in header["sources"]]
         values, out = self._values(header.get("names", ()))
@@ -269,13 +271,13 @@ class Worker:
         """Put the reference in the place of the student's answer to exercises that have been judged."""
         self._end_tests()
         failed = []
-        for cell, code in zip(header["cells"], buffers, strict=True):
+        for names, code in zip(header.get("overlay", ()), buffers, strict=True):
             try:
                 exec(marshal.loads(code), self.reference)
             except Exception as error:
-                failed.append(f"{cell['names']}: {type(error).__name__}: {error}")
+                failed.append(f"{names}: {type(error).__name__}: {error}")
                 continue
-            for name in cell["names"]:
+            for name in names:
                 if name in self.reference:
                     self.namespace[name] = self.reference[name]
         return {"failed": failed}, []

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from autograder.judge import Handle, assert_close, assert_equal, assert_finite, assert_shape, assert_true, exercise
+from autograder.judge import assert_close, assert_equal, assert_finite, assert_shape, assert_true, exercise
 from autograder.judge.checkers import as_array
 from autograder.judge.for_suites import (
     DOUBLE,
@@ -1320,16 +1320,32 @@ def with_ones(x):
     return torch.cat([x, x.new_ones(len(x), 1)], dim=1)
 
 
-def new_model(student, features, classes, bias=True):
-    model = student.SoftmaxRegression(features, classes, bias)
-    assert_true(isinstance(model, Handle), "SoftmaxRegression(...) does not give an object: it should be a class.")
-    return model
+def model_in_worker(make, sizes, probe, fits, questions):
+    """A new model: its logits of `probe`, what each call of fit returns, and answers to (method, inputs) after that."""
+    model = make(*sizes)
+    if model is None:
+        return None
+    ask = {"logits": lambda x: model.logits(x), "predict": lambda x: model.predict(x)}
+    ask["predict_proba"] = lambda x: model.predict_proba(x)
+    before = model.logits(probe)
+    losses = [model.fit(x, labels, **options) for x, labels, options in fits]
+    return [before, losses, *[ask[method](x) for method, x in questions]]
 
 
-def weights_of(model, features, bias=True):
-    """The weights of a model, whatever it calls them: read off its logits at 0 and at the unit vectors. (D + bias,
-    C)"""
-    logits = as_tensor(model.logits(torch.cat([torch.eye(features), torch.zeros(1, features)])), "the logits")
+def life_of_model(student, sizes, probe, fits=(), questions=()):
+    found = student.remote(model_in_worker)(student.SoftmaxRegression, sizes, probe, fits, questions)
+    assert_true(found is not None, "SoftmaxRegression(...) does not give an object: it should be a class.")
+    return found
+
+
+def units(features):
+    """Inputs whose logits tell the weights, whatever a model calls them: the unit vectors, and 0."""
+    return torch.cat([torch.eye(features), torch.zeros(1, features)])
+
+
+def weights_in(logits, features, bias=True):
+    """The weights (D + bias, C) of a model that gives these logits to `units`."""
+    logits = as_tensor(logits, "the logits")
     assert_true(
         logits.ndim == 2 and len(logits) == features + 1,
         f"The logits of {features + 1} inputs have shape {tuple(logits.shape)}, expected one row for each input.",
@@ -1345,12 +1361,13 @@ def test_full_batch_fit_matches_gradient_descent(student, rng):
     mean, or a bias that is missing or not trained show here."""
     for features, classes in ((3, 4), (2, 2)):
         x, labels = normal(rng, 18, features, dtype=torch.float32) + 0.5, labels_of_all_classes(rng, 18, classes)
-        model = new_model(student, features, classes)
-        weights, losses = descend(with_ones(x), labels, weights_of(model, features), 0.3, 4)
-        result = model.fit(x, labels, learning_rate=0.3, epochs=4, batch_size=18, generator=generator(student, 0))
         probe = normal(rng, 6, features, dtype=torch.float32)
+        options = {"learning_rate": 0.3, "epochs": 4, "batch_size": 18, "generator": generator(student, 0)}
+        fits, questions = [(x, labels, options)], [("logits", probe)]
+        start, (result,), logits = life_of_model(student, (features, classes), units(features), fits, questions)
+        weights, losses = descend(with_ones(x), labels, weights_in(start, features), 0.3, 4)
         what = "the matrix of logits after fit"
-        assert_close(model.logits(probe), with_ones(probe).double() @ weights, **SINGLE, what=what)
+        assert_close(logits, with_ones(probe).double() @ weights, **SINGLE, what=what)
         assert_shape(result, (4,), what="the list of losses", hint="One loss for each epoch.")
         assert_close(result, losses, **SINGLE, what="the list of losses")
 
@@ -1360,26 +1377,27 @@ def test_untrained_model_is_undecided(student, rng):
     """Before training all weights are zero: logits (N, C) are zero and every class has probability 1/C, in rows
     that sum to 1."""
     for features, classes, bias in ((4, 3, True), (2, 5, False)):
-        model, x = new_model(student, features, classes, bias), normal(rng, 7, features, dtype=torch.float32)
-        assert_close(model.logits(x), torch.zeros(7, classes), **SINGLE, what="the matrix of logits")
-        expected = torch.full((7, classes), 1 / classes)
-        assert_close(model.predict_proba(x), expected, **SINGLE, what="the matrix of probabilities")
+        x = normal(rng, 7, features, dtype=torch.float32)
+        questions = [("predict_proba", x)]
+        logits, _, p = life_of_model(student, (features, classes, bias), x, questions=questions)
+        assert_close(logits, torch.zeros(7, classes), **SINGLE, what="the matrix of logits")
+        assert_close(p, torch.full((7, classes), 1 / classes), **SINGLE, what="the matrix of probabilities")
 
 
 @exercise("SoftmaxRegression")
 def test_probabilities_and_predictions_agree(student, rng):
     """predict_proba is the softmax of the logits along the classes, and predict names the class with the largest
     logit, one integer a sample."""
-    model = new_model(student, 3, 4)
     x, labels = normal(rng, 24, 3, dtype=torch.float32), labels_of_all_classes(rng, 24, 4)
-    model.fit(x, labels, learning_rate=0.5, epochs=4, batch_size=24, generator=generator(student, 0))
-    logits = as_tensor(model.logits(x), "the matrix of logits")
+    options = {"learning_rate": 0.5, "epochs": 4, "batch_size": 24, "generator": generator(student, 0)}
+    questions = [(method, x) for method in ("logits", "predict_proba", "predict")]
+    _, _, logits, p, predictions = life_of_model(student, (3, 4), x, [(x, labels, options)], questions)
+    logits = as_tensor(logits, "the matrix of logits")
     assert_shape(logits, (24, 4), what="the matrix of logits")
     assert_true(float(logits.std(dim=0).min()) > 1e-4, "The logits do not depend on the inputs.")
-    assert_close(model.predict_proba(x), torch.softmax(logits, -1), **SINGLE, what="the matrix of probabilities")
+    assert_close(p, torch.softmax(logits, -1), **SINGLE, what="the matrix of probabilities")
     top = logits.topk(2, dim=1).values
     clear = top[:, 0] - top[:, 1] > 1e-4  # rows without a near tie, where rounding cannot decide
-    predictions = model.predict(x)
     assert_shape(predictions, (24,), what="the list of predictions", hint="One class for each sample.")
     assert_equal(as_tensor(predictions)[clear], logits.argmax(dim=1)[clear], what="the list of predictions")
 
@@ -1390,17 +1408,17 @@ def test_batches_within_an_epoch(student, rng):
     epoch is the mean over all SAMPLES: a batch of 2 counts half as much as a batch of 4."""
     # All samples are equal, so every order gives the same updates and the run can be computed exactly.
     point, label = normal(rng, 1, 2, dtype=torch.float32) + 1, torch.as_tensor(rng.integers(0, 3, 1))
-    model = new_model(student, 2, 3, bias=False)
-    weights, losses = weights_of(model, 2, bias=False), []
+    options = {"learning_rate": 0.4, "epochs": 3, "batch_size": 4, "generator": generator(student, 1)}
+    fits, questions = [(point.repeat(10, 1), label.repeat(10), options)], [("logits", point)]
+    start, (result,), logits = life_of_model(student, (2, 3, False), units(2), fits, questions)
+    weights, losses = weights_in(start, 2, bias=False), []
     for _ in range(3):
         parts = []
         for size in (4, 4, 2):
             weights, (loss,) = descend(point, label, weights, 0.4, 1)
             parts.append(size * loss)
         losses.append(sum(parts) / 10)
-    options = {"learning_rate": 0.4, "epochs": 3, "batch_size": 4, "generator": generator(student, 1)}
-    result = model.fit(point.repeat(10, 1), label.repeat(10), **options)
-    assert_close(model.logits(point), point.double() @ weights, **SINGLE, what="the matrix of logits after fit")
+    assert_close(logits, point.double() @ weights, **SINGLE, what="the matrix of logits after fit")
     assert_close(result, losses, **SINGLE, what="the list of losses")
 
 
@@ -1416,10 +1434,10 @@ def test_separates_classes_with_a_bias(student, rng):
     centres = torch.stack([2 * direction, 8 * direction, 14 * direction])
     x, labels = blobs(rng, 240, centres)
     test_x, test_labels = blobs(rng, 600, centres)
-    model = new_model(student, 2, 3)
     source = generator(student, drawn_seed(rng))
-    losses = as_tensor(model.fit(x / 8, labels, learning_rate=4.0, epochs=40, batch_size=60, generator=source))
-    predictions = model.predict(test_x / 8)
+    fits = [(x / 8, labels, {"learning_rate": 4.0, "epochs": 40, "batch_size": 60, "generator": source})]
+    _, (losses,), predictions = life_of_model(student, (2, 3), x[:1], fits, [("predict", test_x / 8)])
+    losses = as_tensor(losses)
     assert_shape(predictions, (600,), what="the list of predictions", hint="One class for each sample.")
     accuracy = float((as_tensor(predictions) == test_labels).double().mean())
     assert_true(
@@ -1433,12 +1451,12 @@ def test_model_without_bias(student, rng):
     """With bias=False there is no constant feature: at x = 0 all logits are 0 even after training, and the weights
     follow gradient descent on x alone."""
     x, labels = normal(rng, 20, 3, dtype=torch.float32) + 1.0, labels_of_all_classes(rng, 20, 3)
-    model = new_model(student, 3, 3, bias=False)
-    weights, _ = descend(x, labels, weights_of(model, 3, bias=False), 0.3, 4)
-    model.fit(x, labels, learning_rate=0.3, epochs=4, batch_size=20, generator=generator(student, 0))
-    what = "the matrix of logits at x = 0"
-    assert_close(model.logits(torch.zeros(2, 3)), torch.zeros(2, 3), **SINGLE, what=what)
-    assert_close(model.logits(x), x.double() @ weights, **SINGLE, what="the matrix of logits after fit")
+    options = {"learning_rate": 0.3, "epochs": 4, "batch_size": 20, "generator": generator(student, 0)}
+    questions = [("logits", torch.zeros(2, 3)), ("logits", x)]
+    start, _, nowhere, logits = life_of_model(student, (3, 3, False), units(3), [(x, labels, options)], questions)
+    weights, _ = descend(x, labels, weights_in(start, 3, bias=False), 0.3, 4)
+    assert_close(nowhere, torch.zeros(2, 3), **SINGLE, what="the matrix of logits at x = 0")
+    assert_close(logits, x.double() @ weights, **SINGLE, what="the matrix of logits after fit")
 
 
 @exercise("SoftmaxRegression")
@@ -1447,14 +1465,16 @@ def test_fit_goes_on(student, rng):
     were: 4 epochs and then 3 more are the same as 7."""
     x, labels = normal(rng, 12, 2, dtype=torch.float32), labels_of_all_classes(rng, 12, 3)
     kept, options = student.keep(x), {"learning_rate": 0.5, "batch_size": 12}
-    model, other = new_model(student, 2, 3), new_model(student, 2, 3)
-    state = weights_of(model, 2)
-    together = as_tensor(other.fit(x, labels, epochs=7, generator=generator(student, 0), **options))
+
+    def fit(epochs, seed):
+        return kept, labels, options | {"epochs": epochs, "generator": generator(student, seed)}
+
+    start, (together,) = life_of_model(student, (2, 3), units(2), [fit(7, 0)])
+    other, losses = life_of_model(student, (2, 3), units(2), [fit(4, 0), fit(3, 1)])
+    together, first, second = as_tensor(together), *map(as_tensor, losses)
     assert_true(len(together) == 7 and float(together[-1]) < float(together[0]), "The loss does not fall in 7 epochs.")
-    first = as_tensor(model.fit(kept, labels, epochs=4, generator=generator(student, 0), **options))
-    second = as_tensor(model.fit(kept, labels, epochs=3, generator=generator(student, 1), **options))
     assert_equal(student.fetch(kept), x, what="the input after fit")
-    if float((weights_of(new_model(student, 2, 3), 2) - state).abs().max()) < 1e-6:  # not a random start
+    if float((weights_in(other, 2) - weights_in(start, 2)).abs().max()) < 1e-6:  # not a random start
         apart = torch.cat([first, second])
         assert_close(apart, together, **SINGLE, what="the list of losses of 4 epochs and then 3 more")
     assert_true(
@@ -1472,7 +1492,7 @@ def test_on_epoch_is_called(student, rng):
         calls.append((float(as_array(epoch, "the epoch")), float(as_array(loss, "the loss"))))
 
     options = {"learning_rate": 0.5, "epochs": 4, "batch_size": 5, "generator": generator(student, 0)}
-    losses = new_model(student, 2, 3).fit(x, labels, on_epoch=on_epoch, **options)
+    _, (losses,) = life_of_model(student, (2, 3), x, [(x, labels, options | {"on_epoch": on_epoch})])
     epochs = [int(epoch) for epoch, _ in calls]
     assert_true(epochs == [0, 1, 2, 3], f"In a run of 4 epochs on_epoch was called with the epochs {epochs}.")
     assert_close([loss for _, loss in calls], losses, **SINGLE, what="the list of losses that on_epoch was told")
@@ -1486,9 +1506,9 @@ def test_fit_is_reproducible(student, rng):
     seed, logits = drawn_seed(rng), []
     for global_seed, own_seed in ((1, seed), (2, seed), (1, seed + 1)):
         student.seed(global_seed)
-        model = new_model(student, 3, 3)
-        model.fit(x, labels, learning_rate=0.5, epochs=3, batch_size=7, generator=generator(student, own_seed))
-        logits.append(as_tensor(model.logits(x)))
+        options = {"learning_rate": 0.5, "epochs": 3, "batch_size": 7, "generator": generator(student, own_seed)}
+        *_, found = life_of_model(student, (3, 3), x, [(x, labels, options)], [("logits", x)])
+        logits.append(as_tensor(found))
     assert_close(logits[1], logits[0], **SINGLE, what="the matrix of logits of a second model with the same seed")
     # Orders that differ change the logits by about 1e-2; the chance that two shuffles of 30 agree is 1 / 30!.
     assert_true(
@@ -1502,12 +1522,11 @@ def test_weights_take_over_the_dtype(student, rng):
     """With float64 inputs the weights become float64 and the result has its accuracy: no matrix product of two dtypes,
     and no rounding of the inputs to float32."""
     x, labels = normal(rng, 15, 3), labels_of_all_classes(rng, 15, 3)
-    model = new_model(student, 3, 3)
-    start = weights_of(model, 3)
-    model.fit(x, labels, learning_rate=0.5, epochs=3, batch_size=15, generator=generator(student, 0))
+    options = {"learning_rate": 0.5, "epochs": 3, "batch_size": 15, "generator": generator(student, 0)}
+    start, _, logits = life_of_model(student, (3, 3), units(3), [(x, labels, options)], [("logits", x)])
+    start = weights_in(start, 3)
     with_bias, _ = descend(with_ones(x), labels, start, 0.5, 3)
     without, _ = descend(x, labels, start[:-1], 0.5, 3)
-    logits = model.logits(x)
     if not np.allclose(as_array(logits), x @ without, **DOUBLE):  # a missing bias is the business of another test
         assert_close(logits, with_ones(x) @ with_bias, **DOUBLE, what="the matrix of logits after fit")
 
