@@ -28,7 +28,8 @@ def normal(
     rng: np.random.Generator, *shape: int, scale: float = 1.0, dtype: torch.dtype = torch.float64
 ) -> torch.Tensor:
     """Normally distributed numbers with mean 0, of the given shape."""
-    return torch.as_tensor(rng.normal(size=shape) * scale, dtype=dtype)
+    drawn = torch.from_numpy(np.asarray(rng.normal(size=shape) * scale))
+    return drawn if dtype == torch.float64 else drawn.to(dtype)
 
 
 def as_tensor(value: Any, what: str = "the result") -> torch.Tensor:

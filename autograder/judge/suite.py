@@ -111,6 +111,7 @@ class Suite:
 _OURS = ("student", "rng", "request")  # fixtures of this module, and what they ask pytest for
 _STAGE: pytest.StashKey[tuple[Stage, GradingSession]] = pytest.StashKey()
 _UNJUDGED: pytest.StashKey[TestResult] = pytest.StashKey()  # made of its docstring once
+_WANTS: pytest.StashKey[_Wants | None] = pytest.StashKey()
 _PROBLEM: pytest.StashKey[tuple[str, BaseException]] = pytest.StashKey()  # (phase, what was raised)
 
 
@@ -144,8 +145,9 @@ def _run_item(
         return Outcome(result, [])
     started = time.perf_counter()
     reports: list[Any] = []
-    if isinstance(item, pytest.Function) and set(item.fixturenames) <= {*_OURS, *_parameters(item)}:
-        phase, problem = _call_directly(item, stage, session, patience)
+    wants = _wants(item)
+    if wants is not None:
+        phase, problem = _call_directly(item, wants, stage, session, patience)
     else:
         phase, problem, reports = _call_by_pytest(item, neighbour, stage, session)
     result.seconds = round(time.perf_counter() - started, 4)
@@ -158,23 +160,40 @@ def _run_item(
     return Outcome(result, reports, received.words(fault, 500))
 
 
-def _parameters(item: pytest.Function) -> dict[str, Any]:
-    return dict(item.callspec.params) if hasattr(item, "callspec") else {}
+@dataclass(frozen=True)
+class _Wants:
+    """What a test asks for that can be called directly."""
+
+    function: Callable[..., None]
+    parameters: dict[str, Any]
+    student: bool
+    rng: bool
+
+
+def _wants(item: pytest.Item) -> _Wants | None:
+    """None for a test that only pytest can call."""
+    if _WANTS not in item.stash:
+        item.stash[_WANTS] = None
+        if isinstance(item, pytest.Function):
+            parameters, names = dict(item.callspec.params) if hasattr(item, "callspec") else {}, item.fixturenames
+            if set(names) <= {*_OURS, *parameters}:
+                item.stash[_WANTS] = _Wants(item.obj, parameters, "student" in names, "rng" in names)
+    return item.stash[_WANTS]
 
 
 def _call_directly(
-    item: pytest.Function, stage: Stage, session: GradingSession, patience: Patience
+    item: pytest.Item, wants: _Wants, stage: Stage, session: GradingSession, patience: Patience
 ) -> tuple[str, BaseException | None]:
-    arguments = _parameters(item)
-    if "rng" in item.fixturenames:
+    arguments = dict(wants.parameters)
+    if wants.rng:
         arguments["rng"] = _generator(item, stage, session)
     try:
         with session.student(stage, item.name) as student:
-            if "student" in item.fixturenames:
+            if wants.student:
                 arguments["student"] = student
             patience.begin()
             try:
-                item.obj(**arguments)
+                wants.function(**arguments)
             finally:
                 patience.end()
     except (Exception, pytest.skip.Exception, pytest.fail.Exception) as problem:

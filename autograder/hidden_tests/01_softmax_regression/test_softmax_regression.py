@@ -1087,16 +1087,11 @@ def test_diverges_beyond_the_limit(student, rng):
 # ---- L02.13: softmax regression
 
 
-def oracle(x, labels, weights):
-    """torch's own loss and its derivative, in float64."""
-    weights = weights.double().clone().requires_grad_(True)
-    loss = F.cross_entropy(x.double() @ weights, labels)
-    (gradient,) = torch.autograd.grad(loss, weights)
-    return float(loss.detach()), gradient
-
-
 def oracle_gradient(x, labels, weights):
-    return oracle(x, labels, weights)[1]
+    """torch's own derivative of torch's own loss, in float64."""
+    weights = weights.double().clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(F.cross_entropy(x.double() @ weights, labels), weights)
+    return gradient
 
 
 @exercise("softmax_regression_gradient", weight=2)
@@ -1307,13 +1302,16 @@ def blobs(rng, size, centres):
 
 
 def descend(x, labels, weights, rate, epochs):
-    """Full-batch gradient descent in float64: weights after it, and the loss before each update."""
-    x, losses = x.double(), []
+    """Full-batch gradient descent in float64, by the closed form: weights after it, and the loss before each update."""
+    x, labels, weights = x.double().numpy(), labels.numpy(), weights.numpy()
+    rows, losses = np.arange(len(x)), []
     for _ in range(epochs):
-        loss, gradient = oracle(x, labels, weights)
-        losses.append(loss)
-        weights = weights - rate * gradient
-    return weights, losses
+        powers = np.exp(x @ weights)  # of logits that stay small here
+        p = powers / powers.sum(axis=1, keepdims=True)
+        losses.append(-np.log(p[rows, labels]).mean())
+        p[rows, labels] -= 1
+        weights = weights - rate / len(x) * x.T @ p
+    return torch.from_numpy(weights), losses
 
 
 def with_ones(x):
