@@ -79,6 +79,8 @@ NUMPY_DTYPES = {
     )
 }
 
+_SCALARS = {type(None), bool, int, float, str}  # what JSON knows
+
 Reduce = Callable[[Any], dict[str, Any]]
 Revive = Callable[[dict[str, Any]], Any]
 
@@ -236,7 +238,7 @@ def _keys(items: list[Any]) -> list[Any]:
 
 
 def _decode(node: Any, buffers: list[bytes], revive: Revive, depth: int) -> Any:
-    if node is None or isinstance(node, bool | int | float | str):
+    if type(node) in _SCALARS:
         return node
     if not isinstance(node, dict) or depth > MAX_DEPTH + 2:
         raise WireError("a value must be a scalar or a node")
