@@ -1237,11 +1237,11 @@ def test_sizes_of_the_batches(student, rng):
         for size, batch_size in ((10, 4), (12, 4), (3, 8), (7, 7), (5, 1))
     ]
     for (size, batch_size, _), batches in zip(epochs, indices_of(student, *epochs), strict=True):
-        sizes = [len(batch) for batch in batches]
+        held = list(map(len, batches))
         expected = [batch_size] * (size // batch_size) + ([size % batch_size] if size % batch_size else [])
         assert_true(
-            sizes == expected,
-            f"For {size} samples and a batch size of {batch_size}, the batches have {sizes} indices.",
+            held == expected,
+            f"For {size} samples and a batch size of {batch_size}, the batches have {held} indices.",
         )
 
 
