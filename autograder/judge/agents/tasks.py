@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from autograder.judge import measurements
 from autograder.judge.agents.actions import read_actions
 from autograder.judge.agents.disguise import Disguise
+from autograder.judge.agents.familiar import fits
 from autograder.judge.agents.lending import LentVector, autoreset_mode, lend
 from autograder.judge.checkers import as_array, assert_at_least, assert_finite
 from autograder.judge.handles import Student
@@ -71,8 +72,20 @@ class Task:
         self._rng = rng
         self._disguise: Disguise | None = None
         if disguised:
-            one = self._plain(1)
-            self._disguise = Disguise(one.single_observation_space, one.single_action_space, rng)
+            self._disguise = self._drawn_disguise()
+
+    def _drawn_disguise(self) -> Disguise:
+        """One behind which what is known of the plain environment does not help.
+
+        Raises:
+            GraderFault: a hundred in a row did not do.
+        """
+        one = self._plain(1)
+        for _ in range(100):
+            disguise = Disguise(one.single_observation_space, one.single_action_space, self._rng)
+            if one.spec is None or not fits(one.spec.id, disguise):
+                return disguise
+        raise GraderFault("controllers of the plain environment do well behind every disguise")
 
     def _plain(self, count: int) -> VectorEnv[Any, Any, Any]:
         if isinstance(self._make, str):
