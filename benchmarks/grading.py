@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import platform
@@ -351,6 +352,8 @@ def take_apart(listing: Path) -> None:
     rows: list[dict[str, float]] = []
 
     def work(examiner: Examiner) -> None:
+        gc.collect()
+        gc.freeze()  # as for a lane
         for number, path in enumerate([paths[0], *paths]):  # the first one warms up, and does not count
             own[0], before = 0.0, cpu_seconds(group)
             examiner.grade(notebook, path, path.parent.parent.name)
