@@ -37,7 +37,6 @@ GONE = (
     "a function should return its result."
 )
 TOGETHER = "The processes of your code together asked for more memory than one submission gets."
-MOST_METHODS = 50  # of an object, that can be called without asking whether they are there
 CALLBACK_SHARE = 3  # how many times its own limit a test's functions may take when student code calls them
 CALLBACK_LATENCY = 0.01  # seconds until the other process has its turn on a busy machine: no fault of the student's
 
@@ -356,7 +355,7 @@ class Student:
         if node.get("k") != "handle" or type(node.get("id")) is not int:
             raise wire.WireError("unknown kind of value")
         known = {"k": "handle", "id": node["id"], "type": node.get("type", "object")}
-        return Handle(self, known, received.names(node.get("methods"), MOST_METHODS))
+        return Handle(self, known, received.names(node.get("methods"), wire.MAX_METHODS))
 
     def _reduce(self, value: Any) -> dict[str, Any]:
         if isinstance(value, Handle):

@@ -30,7 +30,6 @@ from autograder.sandbox import guards, wire
 
 TEXT_LIMIT = 4_000  # characters of an error message
 SMALL_VALUE = 50_000  # characters and bytes of a global that is sent before it is asked for
-MOST_METHODS = 50  # of an object, that the judge is told of beforehand
 ITEMS_LIMIT = 100_000  # items that an iterator may hand to the judge
 _autograd_grad = torch.autograd.grad  # as they are before student code can replace them
 _seeders: tuple[Callable[..., Any], ...] = (random.seed, np.random.seed, torch.default_generator.manual_seed)
@@ -465,7 +464,7 @@ def _methods(value: Any) -> list[str]:
         with contextlib.suppress(AttributeError):  # an object with slots
             for own in object.__getattribute__(value, "__dict__"):
                 names.pop(own, None)
-    return list(names)[:MOST_METHODS]
+    return list(names)[: wire.MAX_METHODS]
 
 
 def _refuse(value: Any) -> dict[str, Any]:

@@ -466,20 +466,18 @@ def test_relu_slope_below_zero(student):
 # ---- L02.06: softmax
 
 
+def moderate_logits(rng):
+    """Logits of several shapes and both dtypes, small enough for every formula."""
+    shapes = (((6, 4), torch.float64), ((3, 10), torch.float32), ((5,), torch.float64), ((2, 3, 4), torch.float32))
+    return [normal(rng, *shape, scale=2.0, dtype=dtype) for shape, dtype in shapes]
+
+
 @exercise("softmax", weight=2)
 def test_probabilities_of_moderate_logits(student, rng):
     """Each entry is exp(logit) divided by the sum of exp(logit) over the classes of its own row. If rows sum to 1 and
     the values are still off, ask whether softmax was applied twice, or squares or absolute values took the place of
     exp."""
-    given = [
-        normal(rng, *shape, scale=2.0, dtype=dtype)
-        for shape, dtype in (
-            ((6, 4), torch.float64),
-            ((3, 10), torch.float32),
-            ((5,), torch.float64),
-            ((2, 3, 4), torch.float32),
-        )
-    ]
+    given = moderate_logits(rng)
     for logits, result in zip(given, student.each(student.softmax, [(logits,) for logits in given]), strict=True):
         assert_close(result, torch.softmax(logits, -1), **SINGLE)
 
@@ -551,15 +549,7 @@ def test_softmax_keeps_precision_and_arguments(student, rng):
 def test_log_probabilities_of_moderate_logits(student, rng):
     """The result is the natural logarithm of the softmax: logit minus log of the sum of exp(logits) over the
     classes of the row. It is never positive."""
-    given = [
-        normal(rng, *shape, scale=2.0, dtype=dtype)
-        for shape, dtype in (
-            ((6, 4), torch.float64),
-            ((3, 10), torch.float32),
-            ((5,), torch.float64),
-            ((2, 3, 4), torch.float32),
-        )
-    ]
+    given = moderate_logits(rng)
     for logits, result in zip(given, student.each(student.log_softmax, [(logits,) for logits in given]), strict=True):
         assert_close(result, torch.log_softmax(logits, -1), **SINGLE)
 
