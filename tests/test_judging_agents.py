@@ -11,6 +11,7 @@ import mini_class
 import numpy as np
 import pytest
 import torch
+from benchmark_scripts import load_benchmark
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
@@ -277,6 +278,15 @@ def test_controllers_of_the_plain_environment_stand_in_it_and_in_no_disguise_tha
     different = {(*d.places, *d.signs, *d.names) for d in drawn if d is not None}  # type: ignore[misc]
     assert len(different) > 20
     assert not familiar.fits("Acrobot-v1", plain)  # of which nothing is known
+
+
+def test_controllers_of_the_plain_environment_hardly_ever_do_well_behind_a_disguise() -> None:
+    """As stated in docs/judging_agents.md, for a third of the disguises and fewer controllers."""
+    benchmark = load_benchmark("disguise")
+    found = benchmark.main(benchmark.Settings(drawn=4_000, tried=60, disguises=64))
+    assert found["all"][80] > 0.1
+    assert found["left"][80] < 0.01
+    assert found["left"][300] == 0
 
 
 def test_a_disguise_holds_for_final_observations_continuous_actions_and_states_with_numbers() -> None:
