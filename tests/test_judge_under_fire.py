@@ -86,14 +86,14 @@ USES: list[Any] = [
 @given(st.lists(replies, max_size=3), st.sampled_from(USES), nonsense)
 def test_any_answer_of_a_worker_is_a_problem_of_the_students_code(answers: list[Any], use: Any, known: Any) -> None:
     said = Globals({"f": known} if isinstance(known, dict | list | int) else {}, [b"x"])
-    student = Student(Liar(answers), 5.0, {"seed": 1, "forbids": []}, said)  # type: ignore[arg-type]
+    student = Student(Liar(answers), 5.0, 1, [], said)  # type: ignore[arg-type]
     with contextlib.suppress(StudentProblem):
         use(student, Handle(student, HANDLE))
 
 
 def test_too_few_results_are_a_crash() -> None:
     answers: Any = [{"value": {"k": "list", "v": [1]}}]
-    student = Student(Liar(answers), 5.0, {"seed": 1, "forbids": []}, Globals())  # type: ignore[arg-type]
+    student = Student(Liar(answers), 5.0, 1, [], Globals())  # type: ignore[arg-type]
     with pytest.raises(Crashed):
         student.each(Handle(student, HANDLE), [(1,), (2,)])
 

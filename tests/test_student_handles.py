@@ -79,7 +79,7 @@ def process(examiner: Examiner) -> Iterator[Process]:
 
 @pytest.fixture
 def student(process: Process) -> Student:
-    return Student(process, 30.0, {"seed": 5, "forbids": []}, Globals())
+    return Student(process, 30.0, 5, [], Globals())
 
 
 @pytest.fixture

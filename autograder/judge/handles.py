@@ -12,7 +12,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from autograder.judge import received
 from autograder.judge.problems import (
@@ -31,6 +31,9 @@ from autograder.judge.sealed import sealed
 from autograder.sandbox import wire
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout
 
+if TYPE_CHECKING:
+    from autograder.judge.company import Company
+
 T = TypeVar("T")
 GONE = (
     "Your code ended the whole process while it was tested (exit(), os._exit(), or a crash in compiled code): "
@@ -39,6 +42,10 @@ GONE = (
 TOGETHER = "The processes of your code together asked for more memory than one submission gets."
 CALLBACK_SHARE = 3  # how many times its own limit a test's functions may take when student code calls them
 CALLBACK_LATENCY = 0.01  # seconds until the other process has its turn on a busy machine: no fault of the student's
+LEAST_SECONDS = 0.001  # that a call gets, when all of a test's time has been used
+SEED_STRIDE = 0x9E3779B97F4A7C15  # between the seeds of a test's calls; odd, so that all of them differ
+KEPT_AT_MOST = 1_000_000  # things that one test puts into the worker
+UNSEEDED = ("identity", "getattr")  # builtins that only look at something
 
 
 class Handle:
@@ -109,29 +116,39 @@ class Student:
     Args:
         process: where it lives.
         seconds: how long the student's code may run in this test, altogether.
-        test: what the worker does before the test's first call: the seed of its generators, the calls to shut.
+        seed: of the worker's generators at the test's first call; later calls begin with seeds made of it.
+        forbids: calls that are shut before the first one.
         known: the names that the exercise defines.
         cell_problem: what went wrong when the student's cell was run, to explain a missing name.
         short_of_memory: whether it was memory.
         copy: makes a copy of the process, for a test that leaves traces in it; None where it may.
+        quiet: whether no code in that process can look round or leave anything behind.
+        company: the tests that run side by side with this one; who: its number among them.
     """
 
     def __init__(
         self,
         process: Process,
         seconds: float,
-        test: dict[str, Any],
+        seed: int,
+        forbids: list[str],
         known: Globals,
         cell_problem: str = "",
         short_of_memory: bool = False,
         copy: Callable[[], Process] | None = None,
+        quiet: bool = False,
+        company: Company[Any] | None = None,
+        who: int = 0,
     ):
         self._process = self._shared = process
-        self._test: dict[str, Any] | None = test
+        self._begun = False
+        self._forbids = forbids
+        self._seed, self._seeded = seed, 0  # the last that was asked for, and how many calls have begun with it
+        self._quiet, self._company, self._who = quiet, company, who
         self._globals = known
         self._copy = copy
         self._allowed = seconds
-        self._left = seconds
+        self.left = seconds
         self._callback_seconds = CALLBACK_SHARE * seconds
         self._cell_problem = cell_problem
         self._short_of_memory = short_of_memory
@@ -141,10 +158,9 @@ class Student:
         # What goes to the worker with the next call.
         self._kept: list[list[Any]] = []
         self._kept_buffers: list[bytes] = []
-        self._kept_count = 0
+        self._kept_count = -KEPT_AT_MOST * who
         self._helpers: list[Any] = []
         self._sent: set[Callable[..., Any]] = set()
-        self._reseed: int | None = None
 
     # -- what tests use ---------------------------------------------------------------------------------------
 
@@ -214,6 +230,16 @@ class Student:
             self._helpers.append(wire.encode_into(self._kept_buffers, code, self._reduce))
         return Handle(self, {"k": "global", "name": function.__name__, "type": "function"})
 
+    def scene(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A top-level function of the test that plays something through with the student's functions, and what these
+        call there.
+
+        It runs in the worker where the student's code cannot look round there (`autograder.judge.quiet`): one message.
+        Otherwise it runs in this process, and the functions inside it are called back: nobody but the judge keeps the
+        books.
+        """
+        return self.remote(function) if self._quiet else function
+
     def _helper(self, code: str) -> bytes:
         code = textwrap.dedent(code)
         if not _leaves_only_names(code):
@@ -221,8 +247,9 @@ class Student:
         return sealed(code, "<test helper>")
 
     def seed(self, number: int) -> None:
-        """Seed torch, NumPy and `random` in the worker, before the next call."""
-        self._reseed = int(number)
+        """Seed torch, NumPy and `random` in the worker, before the next call; those after it begin with seeds made of
+        this one."""
+        self._seed, self._seeded = int(number), 0
 
     def raises(
         self, kinds: type[BaseException] | tuple[type[BaseException], ...], function: Handle, *args: Any, **kwargs: Any
@@ -254,6 +281,9 @@ class Student:
         others come back as handles."""
         header, buffers = self._frame("call")
         header["fn"] = function
+        if function["k"] != "builtin" or function["name"] not in UNSEEDED:
+            header["seed"] = (self._seed + self._seeded * SEED_STRIDE) % 2**63
+            self._seeded += 1
         header["args"] = [wire.encode_into(buffers, value, self._reduce) for value in args]
         header["kwargs"] = {key: wire.encode_into(buffers, value, self._reduce) for key, value in kwargs.items()}
         if grad is not None:
@@ -279,31 +309,31 @@ class Student:
     def _frame(self, operation: str) -> tuple[dict[str, Any], list[bytes]]:
         """A request, with what the worker has to do before it: begin the test, keep data."""
         header: dict[str, Any] = {"op": operation}
-        if self._test is not None:
-            header["test"], self._test = self._test, None
+        if self._company is not None:
+            header["who"] = self._who
+        if not self._begun:
+            header["begin"], self._begun = {"seed": self._seed, "forbids": self._forbids}, True
         if self._kept:
             header["keep"], self._kept = self._kept, []
         if self._helpers:
             header["helpers"], self._helpers = self._helpers, []
-        if self._reseed is not None:
-            header["seed"], self._reseed = self._reseed, None
         buffers, self._kept_buffers = self._kept_buffers, []
         return header, buffers
 
     def _exchange(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Send a request and serve the callbacks that come before its answer."""
-        deadline = time.monotonic() + self._left
+        if self._company is not None and self._process is self._shared:
+            answer = self._company.ask(self, header, buffers)
+            if answer is not None:
+                return answer
+        deadline = time.monotonic() + self.left
         try:
             self._process.send(header, buffers, deadline, self._allowed)
             while True:
                 reply, data = self._process.receive(deadline, self._allowed)
                 if "callback" not in reply:
                     return reply, data
-                # The test's own time is not the student's, as long as they do not call it without end.
-                spent = self._answer_callback(reply, data, deadline) + CALLBACK_LATENCY
-                spent = min(spent, self._callback_seconds)
-                self._callback_seconds -= spent
-                deadline += spent
+                deadline += self.answer_callback(reply, data, deadline)
         except ProcessTimeout:
             raise TimedOut(
                 f"Your code was stopped after {self._allowed:g} seconds in this test. Look for a loop that does not "
@@ -315,10 +345,19 @@ class Student:
             too_large = "larger than" in str(error)
             raise Crashed(f"Your code returned something too large: {error}." if too_large else GONE) from None
         finally:
-            self._left = max(0.001, deadline - time.monotonic())
+            self.left = max(LEAST_SECONDS, deadline - time.monotonic())
 
-    def _answer_callback(self, request: dict[str, Any], data: list[bytes], deadline: float) -> float:
-        """Run a function of the test for the worker; returns the seconds that the function took."""
+    def use(self, seconds: float) -> None:
+        """Take what the student's code has used from what it may use."""
+        self.left = max(LEAST_SECONDS, self.left - seconds)
+
+    def answer_callback(self, request: dict[str, Any], data: list[bytes], deadline: float) -> float:
+        """Run a function of the test for the worker.
+
+        Returns:
+            Seconds that are granted on top: the test's own time is not the student's, as long as they do not call it
+            without end.
+        """
         number = request["callback"]
         if type(number) is not int or not 0 <= number < len(self._callbacks):
             raise Crashed(GONE)
@@ -343,7 +382,9 @@ class Student:
             answer = {"refused": f"{type(error).__name__}: {error}"[:500]}
         spent = time.monotonic() - started
         self._process.send(answer, buffers, deadline + spent, self._allowed)
-        return spent
+        granted = min(spent + CALLBACK_LATENCY, self._callback_seconds)
+        self._callback_seconds -= granted
+        return granted
 
     def _decode(self, node: Any, buffers: list[bytes]) -> Any:
         try:

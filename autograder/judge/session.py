@@ -23,13 +23,14 @@ import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograder.cell_source import has_type_hints
 from autograder.compiler.manifest import Manifest, ManifestCell, reference_source
 from autograder.curriculum import Limits
 from autograder.intake import Submission, definitions_of, is_untouched
 from autograder.judge import received
+from autograder.judge.company import Company
 from autograder.judge.forbidden import forbidden_uses, keeps_company, may_tamper
 from autograder.judge.handles import TOGETHER, Globals, Student
 from autograder.judge.problems import (
@@ -47,6 +48,9 @@ from autograder.judge.sealed import sealed
 from autograder.judge.seeds import SeedSource
 from autograder.record import Status
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout, Sandbox, SandboxFault, Twin
+
+if TYPE_CHECKING:
+    from autograder.judge.suite import Patience
 
 # How the namespace of an exercise is prepared. The first is what the notebook does when it is run from the top; the
 # others are tried when an exercise does not get full marks that way, and the best counts.
@@ -431,9 +435,30 @@ class GradingSession:
         """Whether something of the student's that runs before a cell may change what the cell does."""
         return any(may_tamper(source, cell.forbids) for source in self._earlier_sources(cell))
 
+    def company(self, stage: Stage, patience: Patience) -> Company[Any] | None:
+        """What runs the tests of a stage side by side; None where they have to be run one after the other."""
+        usual = stage.cell.seconds is None  # an exercise with a limit of its own is a slow one
+        if stage.in_line and usual and stage.process is not None and stage.process.alive:
+            return Company(stage.process, self.limits.submission_seconds - self.spent, patience)
+        return None
+
     @contextlib.contextmanager
-    def student(self, stage: Stage, test: str) -> Iterator[Student]:
+    def timed(self) -> Iterator[None]:
+        """What happens inside counts as time of the submission."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.spent += time.monotonic() - started
+
+    @contextlib.contextmanager
+    def student(self, stage: Stage, test: str, company: Company[Any] | None = None, who: int = 0) -> Iterator[Student]:
         """The student's namespace for one hidden test, seeded for it, in the fork that the tests of a stage share.
+
+        Args:
+            stage: opened. test: its name.
+            company: the tests that run side by side with it, whose time is counted for all of them together.
+            who: its number among them.
 
         Raises:
             StudentProblem: no test of this exercise can run. GraderFault: the sandbox does not work.
@@ -444,27 +469,26 @@ class GradingSession:
             raise TimedOut(
                 f"The submission had used its {self.limits.submission_seconds:g} seconds before this test could run."
             )
-        started = time.monotonic()
-        try:
+        with self.timed() if company is None else contextlib.nullcontext():
             process = self._test_process(stage)
             seconds = stage.cell.seconds or self.limits.test_seconds
-            seconds = min(seconds, self.limits.submission_seconds - self.spent)
-            forbids = [] if stage.alone else stage.cell.forbids
             student = Student(
                 process,
-                seconds,
-                {"seed": self.seed(stage.cell, test, "worker"), "forbids": forbids},
+                min(seconds, self.limits.submission_seconds - self.spent),
+                self.seed(stage.cell, test, "worker"),
+                [] if stage.alone else stage.cell.forbids,
                 stage.globals,
                 stage.cell_problem,
                 stage.short_of_memory,
                 copy=functools.partial(self._copy, stage) if stage.in_line else None,
+                quiet=stage.in_line,
+                company=company,
+                who=who,
             )
             try:
                 yield student
             finally:
                 student.hang_up()
-        finally:
-            self.spent += time.monotonic() - started
 
     def _test_process(self, stage: Stage) -> Process:
         """Where the next test of a stage runs."""

@@ -7,7 +7,9 @@ after the other, the command line of pytest for the one that `--submission` name
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import itertools
 import os
 import re
@@ -25,6 +27,7 @@ from _pytest.runner import runtestprotocol  # what pytest's own plugins for repe
 from numpy.random.bit_generator import ISeedSequence
 
 from autograder.judge import received
+from autograder.judge.company import Company, Scattered
 from autograder.judge.handles import CALLBACK_SHARE, Student
 from autograder.judge.problems import GraderFault, StudentProblem, TimedOut
 from autograder.judge.session import GradingSession, Stage
@@ -89,15 +92,20 @@ class Suite:
     def run(self, notebook: str, stage: Stage, session: GradingSession) -> list[Outcome]:
         """Run the tests of one exercise against an open stage.
 
-        A test that does not pass in the fork that it shares with those before it is tried again in one of its own,
-        where that can make a difference.
+        They run side by side where the student's code leaves nothing behind. Otherwise, a test that does not pass in
+        the fork that it shares with those before it is tried again in one of its own, where that can make a difference.
         """
         outcomes = []
         if self._notebook not in ("", notebook):
             next(iter(self.items.values()))[0].session._setupstate.teardown_exact(None)
         self._notebook = notebook
+        items = self.tests(notebook, stage.cell.name)
         with Patience(stage, session) as patience:
-            for item in self.tests(notebook, stage.cell.name):
+            if (company := session.company(stage, patience)) and all(_wants(item) is not None for item in items):
+                with session.timed(), contextlib.suppress(Scattered):
+                    return _run_together(items, stage, session, company)
+                session.renew(stage, "crashed")
+            for item in items:
                 neighbour = self._neighbours.get(item)
                 had_company = session.shares(stage)
                 outcome = _run_item(item, neighbour, stage, session, patience)
@@ -131,13 +139,19 @@ def _unjudged(item: pytest.Item) -> TestResult:
 
 
 def _run_item(
-    item: pytest.Item, neighbour: pytest.Item | None, stage: Stage, session: GradingSession, patience: Patience
+    item: pytest.Item,
+    neighbour: pytest.Item | None,
+    stage: Stage,
+    session: GradingSession,
+    patience: Patience,
+    company: Company[Outcome] | None = None,
+    who: int = 0,
 ) -> Outcome:
     """Run one test.
 
     A test that asks for nothing but `student`, `rng` and its parameters, as nearly all do, is called directly;
     pytest's own protocol costs more than most students' code. `neighbour` is another test of its module, for whose
-    sake pytest keeps the module set up.
+    sake pytest keeps the module set up; `company` are the tests beside it, `who` is its number among them.
     """
     result = _blank(item)
     if stage.problem is not None:  # no test can run: the reason is the same for all of them
@@ -147,7 +161,7 @@ def _run_item(
     reports: list[Any] = []
     wants = _wants(item)
     if wants is not None:
-        phase, problem = _call_directly(item, wants, stage, session, patience)
+        phase, problem = _call_directly(item, wants, stage, session, patience, company, who)
     else:
         phase, problem, reports = _call_by_pytest(item, neighbour, stage, session)
     result.seconds = round(time.perf_counter() - started, 4)
@@ -158,6 +172,20 @@ def _run_item(
     result.message = received.words(message)
     result.picture = checked(getattr(problem, "picture", None))
     return Outcome(result, reports, received.words(fault, 500))
+
+
+def _run_together(
+    items: Sequence[pytest.Item], stage: Stage, session: GradingSession, company: Company[Outcome]
+) -> list[Outcome]:
+    """Run tests that can be called directly side by side."""
+    tests = [
+        functools.partial(_run_item, item, None, stage, session, company.patience, company, who)
+        for who, item in enumerate(items)
+    ]
+    outcomes = company.run(tests)
+    for outcome, seconds in zip(outcomes, company.seconds, strict=True):
+        outcome.result.seconds = round(seconds, 4)
+    return outcomes
 
 
 @dataclass(frozen=True)
@@ -182,13 +210,19 @@ def _wants(item: pytest.Item) -> _Wants | None:
 
 
 def _call_directly(
-    item: pytest.Item, wants: _Wants, stage: Stage, session: GradingSession, patience: Patience
+    item: pytest.Item,
+    wants: _Wants,
+    stage: Stage,
+    session: GradingSession,
+    patience: Patience,
+    company: Company[Outcome] | None,
+    who: int,
 ) -> tuple[str, BaseException | None]:
     arguments = dict(wants.parameters)
     if wants.rng:
         arguments["rng"] = _generator(item, stage, session)
     try:
-        with session.student(stage, item.name) as student:
+        with session.student(stage, item.name, company, who) as student:
             if wants.student:
                 arguments["student"] = student
             patience.begin()
@@ -233,6 +267,15 @@ class Patience:
         if self.rang:  # the worker may wait in the middle of a conversation
             self.rang = False
             self.session.renew(self.stage, "crashed")
+
+    def pause(self) -> float:
+        """Let the time stand still; returns the seconds that are left."""
+        return signal.setitimer(signal.ITIMER_REAL, 0)[0] if self._at_work else 0.0
+
+    def resume(self, left: float) -> None:
+        """Go on with so many seconds."""
+        if self._at_work:
+            signal.setitimer(signal.ITIMER_REAL, left)
 
     def _ring(self, *unused: Any) -> None:
         self.rang = True

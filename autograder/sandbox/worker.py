@@ -137,6 +137,8 @@ class Worker:
         self.setup_names: dict[str, Any] = {}
         self.guards: list[guards.Undo] = []  # how to open what is shut until the next cell
         self.covered: dict[str, Any] = {}  # what a test's helpers have taken the place of
+        self.who = 0  # of the tests that run side by side, the one whose helpers are there
+        self.put_by: dict[int, dict[str, Any]] = {}  # the helpers of the others
 
     @property
     def namespace(self) -> dict[str, Any]:
@@ -222,9 +224,13 @@ class Worker:
 
     def _end_tests(self) -> None:
         """The tests of an exercise are over: nothing of theirs is met by what comes next."""
+        self._forget_tests()
+        guards.reopen(self.guards)
+
+    def _forget_tests(self) -> None:
         self.handles.clear()
         self._take_away_helpers()
-        guards.reopen(self.guards)
+        self.put_by.clear()
 
     def _values(self, names: list[str]) -> tuple[dict[str, Any], list[bytes]]:
         """Globals: small plain data as it is, and for functions and other objects a node that stands for the name.
@@ -338,17 +344,33 @@ class Worker:
         reply["cpu"] = _cpu_seconds() - cpu
         return reply, out
 
+    def on_calls(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        """The next calls of several tests, one after the other, until they have taken longer than is brief."""
+        replies: list[dict[str, Any]] = []
+        out: list[bytes] = []
+        done, enough = 0, time.monotonic() + header["brief"]
+        for call in header["calls"]:
+            end = done + call["buffers"]
+            reply, data = self.on_call(call, buffers[done:end])
+            replies.append(reply | {"buffers": len(data)})
+            out += data
+            done = end
+            if time.monotonic() > enough:
+                break
+        return {"replies": replies, "cpu": sum(reply["cpu"] for reply in replies)}, out
+
     def _begin(self, header: dict[str, Any], buffers: list[bytes]) -> None:
-        """What comes before a call: the beginning of a test or a seed in its middle, helpers, data to be kept here."""
-        test = header.get("test")
-        if test is not None:
-            self.handles.clear()
-            self._take_away_helpers()
-            _seed(int(test["seed"]))
-            if test["forbids"] and not self.guards:
-                self.guards = guards.shut(test["forbids"], self.namespace)
-        if "seed" in header:
-            _seed(int(header["seed"]))
+        """What comes before a call: the beginning of a test, a seed, helpers, data to be kept here."""
+        begin, who = header.get("begin"), header.get("who")
+        if who is not None:
+            self._make_room_for(who)
+        elif begin is not None:
+            self._forget_tests()
+        if begin is not None and begin["forbids"] and not self.guards:
+            self.guards = guards.shut(begin["forbids"], self.namespace)
+        seed = header.get("seed", begin and begin["seed"])
+        if seed is not None:
+            _seed(int(seed))
         for node in header.get("helpers", ()):
             self._run_helper(wire.decode(node, buffers, self._revive))
         for number, node in header.get("keep", ()):
@@ -393,10 +415,21 @@ class Worker:
                 self.namespace[name] = value
         self.covered.clear()
 
+    def _make_room_for(self, who: int) -> None:
+        """Of tests that run side by side, each finds its own helpers."""
+        if who != self.who:
+            if self.covered:
+                self.put_by[self.who] = {name: self.namespace.get(name, _ABSENT) for name in self.covered}
+                self._take_away_helpers()
+            for name, value in self.put_by.pop(who, {}).items():
+                self.covered[name] = self.namespace.get(name, _ABSENT)
+                self.namespace[name] = value
+            self.who = who
+
     def _callback(self, number: int) -> Callable[..., Any]:
         def call_the_test(*args: Any, **kwargs: Any) -> Any:
             nodes, buffers = wire.encode([list(args), kwargs], self._reduce)
-            self.channel.send({"callback": number, "args": nodes}, buffers)
+            self.channel.send({"callback": number, "who": self.who, "args": nodes}, buffers)
             header, reply, _ = self.channel.receive_fd()
             if "refused" in header:
                 raise JudgeRefused(header["refused"])

@@ -352,9 +352,10 @@ def test_least_squares_leaves_its_arguments(student, rng):
 # ---- L02.03: random search
 
 
-def search(student, losses, thetas=None, number=lambda value: torch.tensor(value, dtype=torch.float64)):
-    """Run the student's search over prepared candidates; theta k is (k, k) unless given. `number` makes a loss."""
-    thetas = torch.arange(len(losses), dtype=torch.float64)[:, None].repeat(1, 2) if thetas is None else thetas
+def search_scene(random_search, losses, thetas, as_float):
+    """Search over prepared candidates: what the search returned, and which candidates were drawn and evaluated."""
+    import torch
+
     drawn, evaluated = [], []
 
     def sampler():
@@ -362,13 +363,22 @@ def search(student, losses, thetas=None, number=lambda value: torch.tensor(value
         return thetas[drawn[-1]]
 
     def loss(theta):
-        theta = as_tensor(theta, "what the loss was given")
-        assert_shape(theta, thetas.shape[1:], what="what the loss was given", hint="It takes one candidate at a time.")
-        index = int((theta - thetas).abs().sum(dim=1).argmin())
-        evaluated.append(index)
-        return number(float(losses[index]))
+        theta = torch.as_tensor(theta)
+        if theta.shape != thetas.shape[1:]:
+            shape, expected = tuple(theta.shape), tuple(thetas.shape[1:])
+            raise ValueError(f"the loss was given shape {shape}, expected {expected}: it takes one candidate at a time")
+        evaluated.append(int((theta - thetas).abs().sum(dim=1).argmin()))
+        value = losses[evaluated[-1]]
+        return value if as_float else torch.tensor(value, dtype=torch.float64)
 
-    result = student.random_search(loss, sampler, len(losses))
+    return random_search(loss, sampler, len(losses)), drawn, evaluated
+
+
+def search(student, losses, thetas=None, as_float=False):
+    """Run the student's search over prepared candidates; theta k is (k, k) unless given."""
+    thetas = torch.arange(len(losses), dtype=torch.float64)[:, None].repeat(1, 2) if thetas is None else thetas
+    scene = student.scene(search_scene)
+    result, drawn, evaluated = scene(student.random_search, losses.tolist(), thetas, as_float)
     assert_true(
         isinstance(result, tuple | list) and len(result) == 2,
         "Two results are expected: the best parameters, and the best losses so far.",
@@ -432,7 +442,7 @@ def test_a_tie_keeps_the_first(student, rng):
     """Of several candidates with the same lowest loss the first one is kept, a single trial works too, and so does
     a loss that is a Python float instead of a tensor."""
     losses = np.array([3.0, 1.0, 2.0, 1.0, 1.0, 4.0]) * rng.uniform(1, 2)
-    best, _, _, _ = search(student, losses, number=float)
+    best, _, _, _ = search(student, losses, as_float=True)
     assert_close(best, torch.ones(2), **SINGLE, what="the best theta")
     best, trace, _, _ = search(student, losses[:1])
     assert_close(best, torch.zeros(2), **SINGLE, what="the best theta after one trial")
@@ -972,15 +982,29 @@ def test_squared_error_leaves_its_arguments(student, rng):
 # ---- L02.12: gradient descent
 
 
-def gradient_of(function, start):
-    """The gradient as the student's loop calls it: checks what it is given, so that a mix-up becomes a message."""
+def descent_scene(gradient_descent, start, like, rate, steps, matrix, constant):
+    """Descend with the gradient matrix @ theta + constant, where the matrix may be a number: the trajectory, and the
+    points at which the gradient was asked. `like` has the shape and the dtype of the start."""
+    import torch
+
+    asked = []
 
     def gradient(theta):
-        theta = as_tensor(theta, "what the gradient was given")
-        assert_shape(theta, start.shape, what="what the gradient was given", hint="It takes the whole theta.")
-        return function(theta).to(start.dtype)
+        theta = torch.as_tensor(theta)
+        if theta.shape != like.shape:
+            shape, expected = tuple(theta.shape), tuple(like.shape)
+            raise ValueError(f"the gradient was given shape {shape}, expected {expected}: it takes the whole theta")
+        asked.append(theta.clone())
+        product = matrix @ theta.to(matrix.dtype) if isinstance(matrix, torch.Tensor) else matrix * theta
+        return (product + constant).to(like.dtype)
 
-    return gradient
+    return gradient_descent(gradient, start, rate, steps), asked
+
+
+def descent(student, start, rate, steps, matrix, constant=0.0, kept=None):
+    """Trajectory and points; `kept` is the start as the worker holds it, to see what has become of it."""
+    given = start if kept is None else kept
+    return student.scene(descent_scene)(student.gradient_descent, given, start, rate, steps, matrix, constant)
 
 
 def symmetric(rng, eigenvalues):
@@ -1000,7 +1024,7 @@ def test_follows_the_closed_form(student, rng):
     start, rate, steps = normal(rng, 3, scale=3.0), float(rng.uniform(0.1, 0.4)), 6
     step = torch.eye(3, dtype=torch.float64) - rate * a
     expected = torch.stack([torch.linalg.matrix_power(step, k) @ start for k in range(steps + 1)])
-    result = student.gradient_descent(gradient_of(lambda theta: a @ theta, start), start, rate, steps)
+    result, _ = descent(student, start, rate, steps, a)
     assert_shape(result, (steps + 1, 3), hint="The start and one theta for each step.")
     assert_close(result, expected, **SINGLE, what="the trajectory")
 
@@ -1011,7 +1035,7 @@ def test_trajectory_begins_at_the_start(student, rng):
     With 0 steps only the start is left."""
     start = normal(rng, 2) + 5.0
     for steps in (4, 1, 0):
-        result = as_tensor(student.gradient_descent(gradient_of(torch.ones_like, start), start, 0.5, steps))
+        result = as_tensor(descent(student, start, 0.5, steps, 0.0, 1.0)[0])
         assert_shape(result, (steps + 1, 2), what=f"the trajectory of {steps} steps")
         assert_close(result[0], start, **SINGLE, what=f"entry 0 of the trajectory of {steps} steps")
         moved = (result[1:] - result[:-1]).abs()  # whether it moves up or down is the business of another test
@@ -1026,9 +1050,10 @@ def test_trajectory_entries_are_separate(student, rng):
     tensor again and again, so that all entries end up equal to the last one."""
     start = normal(rng, 4) + 3.0
     kept = student.keep(start)
-    result = as_tensor(student.gradient_descent(gradient_of(torch.clone, start), kept, 0.25, 3))
+    result, _ = descent(student, start, 0.25, 3, 1.0, kept=kept)
     what, hint = "the start after the call", "Write theta = theta - ..., which makes a new tensor."
     assert_equal(student.fetch(kept), start, what=what, hint=hint)
+    result = as_tensor(result)
     assert_true(result.ndim == 2 and len(result) > 1, "Expected a trajectory with one row for each theta.")
     distances = (result[1:] - result[:-1]).abs().amax(dim=1)
     assert_true(bool((distances > 1e-6).all()), "Neighbours on the trajectory are equal, although theta moves. " + hint)
@@ -1038,13 +1063,8 @@ def test_trajectory_entries_are_separate(student, rng):
 def test_gradient_is_asked_once_a_step(student, rng):
     """In each step the gradient is asked once, at the present theta: not at the start again and again, not after
     the last update, and not once for each coordinate."""
-    a, start, asked = symmetric(rng, [0.5, 1.0]), normal(rng, 2) + 2.0, []
-
-    def gradient(theta):
-        asked.append(theta)
-        return a @ theta
-
-    student.gradient_descent(gradient_of(gradient, start), start, 0.5, 5)
+    a, start = symmetric(rng, [0.5, 1.0]), normal(rng, 2) + 2.0
+    _, asked = descent(student, start, 0.5, 5, a)
     assert_true(len(asked) == 5, f"5 steps ask for 5 gradients; the function was called {len(asked)} times.")
     down, up = (torch.eye(2, dtype=torch.float64) - sign * 0.5 * a for sign in (1, -1))
     paths = [torch.stack([torch.linalg.matrix_power(m, k) @ start for k in range(5)]) for m in (down, up)]
@@ -1056,7 +1076,7 @@ def test_parameters_of_any_shape(student, rng):
     """theta may be a matrix or a single number; the trajectory has shape (steps + 1, *start.shape)."""
     for shape, dtype in (((2, 3), torch.float64), ((), torch.float64), ((1,), torch.float32)):
         start = normal(rng, *shape, dtype=dtype).abs() + 2
-        result = student.gradient_descent(gradient_of(lambda theta: 2 * theta, start), start, 0.25, 3)
+        result, _ = descent(student, start, 0.25, 3, 2.0)
         assert_shape(result, (4, *shape), what="the trajectory")
         # The sign is the business of another test.
         assert_one_of(as_tensor(result)[-1], start * 0.5**3, start * 1.5**3, what="the last entry of the trajectory")
@@ -1069,7 +1089,7 @@ def test_diverges_beyond_the_limit(student, rng):
     largest = float(rng.uniform(2.0, 4.0))
     start = torch.ones(1, dtype=torch.float64)
     for factor in (0.5, 1.9, 2.2):
-        result = student.gradient_descent(gradient_of(lambda theta: largest * theta, start), start, factor / largest, 4)
+        result, _ = descent(student, start, factor / largest, 4, largest)
         expected = (1.0 - factor) ** torch.arange(5, dtype=torch.float64)[:, None]
         assert_close(result, expected, **SINGLE, what=f"the trajectory at {factor} / (largest eigenvalue)")
 
