@@ -19,7 +19,8 @@ from autograder.curriculum import ISOLATION_LEVELS
 from autograder.errors import CourseError
 
 SANDBOX_FILES = (
-    "__init__.py", "wire.py", "confine.py", "guards.py", "worker.py", "environments.py", "supervisor.py", "zygote.py",
+    "__init__.py", "wire.py", "confine.py", "lean_torch.py", "guards.py", "worker.py", "environments.py",
+    "supervisor.py", "zygote.py",
 )  # fmt: skip
 PACKAGE = Path(__file__).resolve().parent.parent
 WORK = "/home/student"  # where student code runs: a folder in memory, one per submission

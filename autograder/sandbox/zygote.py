@@ -44,12 +44,13 @@ def main() -> None:
 
     import torch
 
-    from autograder.sandbox import supervisor, wire, worker  # noqa: F401 - loaded before the first fork
+    from autograder.sandbox import lean_torch, supervisor, wire, worker  # noqa: F401 - loaded before the first fork
 
     torch.set_num_threads(1)
     with contextlib.suppress(RuntimeError):
         torch.set_num_interop_threads(1)
     torch.set_num_threads = lambda nthreads: None  # one thread, or a fork may hang
+    lean_torch.leave_compiler_out()
     _warm_torch(torch)
     for name in ("cuda", "xpu"):  # `torch.manual_seed` keeps a stack trace for the day on which a device is there
         importlib.import_module(f"torch.{name}.random")._lazy_call = lambda *args, **kwargs: None  # type: ignore[attr-defined]
@@ -65,6 +66,8 @@ def main() -> None:
     for module in (*WARM, *asked):
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+    if any(module.startswith("torch.func") for module in asked):  # transforms of functions ask the compiler
+        lean_torch.load_compiler()
     os.dup2(devnull, 2)
     os.close(devnull)
 
@@ -114,7 +117,7 @@ def _warm_torch(torch: Any) -> None:
     x = torch.randn(4, 3, requires_grad=True)
     loss = torch.nn.functional.cross_entropy(x @ torch.randn(3, 3), torch.tensor([0, 1, 2, 0]))
     loss.backward()
-    for kind in (torch.optim.SGD, torch.optim.Adam):  # the first step imports torch's compiler, which takes seconds
+    for kind in (torch.optim.SGD, torch.optim.Adam):
         optimizer = kind([x], lr=0.1)
         optimizer.step()
         optimizer.zero_grad()
