@@ -15,6 +15,7 @@ import torch
 
 from autograder.judge.checkers import as_array, assert_close, assert_equal, assert_true, is_close
 from autograder.judge.handles import Student
+from autograder.judge.problems import Mistake
 
 # Sums of at most a few hundred float32 numbers of size 1 to 10, added in any order, agree to about 1e-6 relative; the
 # mistakes that tests look for change a result by more than 1e-2.
@@ -75,6 +76,8 @@ def assert_pure(
                 hint="Operations such as `a -= b`, `a[...] = b` or `a.exp_()` change the caller's tensor. "
                 "Write `a = a - b`, which makes a new one.",
             )
+    if tolerance is DOUBLE and isinstance(result, torch.Tensor) and result.dtype == torch.float32:
+        raise Mistake("The result has dtype float32 for float64 inputs: half of their digits were lost on the way.")
     what = "the result of a second call with the same arguments"
     if expected.dtype.is_floating_point:
         assert_close(result, expected, **tolerance, what=what)
