@@ -38,6 +38,14 @@ if TYPE_CHECKING:
 JUDGE_MEMORY = 6 << 30
 
 
+def settle() -> None:
+    """What is here stays: no lane copies it to look through it, and what a submission adds is looked through in few
+    rounds."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
+
+
 def work_for(orders: Orders, sandbox: ZygoteProcess | None) -> None:
     """Warm up, and fork lanes until the driver hangs up.
 
@@ -59,8 +67,7 @@ def work_for(orders: Orders, sandbox: ZygoteProcess | None) -> None:
     def work(examiner: Examiner) -> None:
         nonlocal started
         started = True
-        gc.collect()
-        gc.freeze()  # what is here stays, and no lane copies it to look through it
+        settle()
         orders.serve(functools.partial(_open_lane, examiner, assignment))
 
     try:

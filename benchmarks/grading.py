@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import json
 import os
 import platform
@@ -326,6 +325,7 @@ def take_apart(listing: Path) -> None:
     """Grade the listed notebooks and write down, for each, all CPU seconds and those of the student's own code."""
     from autograder.grading import Examiner
     from autograder.judge.seeds import SeedSource
+    from autograder.lane import settle
     from autograder.preparation import prepare, with_examiner
     from autograder.sandbox.client import Process
 
@@ -352,8 +352,7 @@ def take_apart(listing: Path) -> None:
     rows: list[dict[str, float]] = []
 
     def work(examiner: Examiner) -> None:
-        gc.collect()
-        gc.freeze()  # as for a lane
+        settle()  # as for a lane
         for number, path in enumerate([paths[0], *paths]):  # the first one warms up, and does not count
             own[0], before = 0.0, cpu_seconds(group)
             examiner.grade(notebook, path, path.parent.parent.name)

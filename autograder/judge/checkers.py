@@ -164,8 +164,9 @@ def is_close(found: Any, wanted: Any, rtol: float, atol: float) -> bool:
     """`numpy.allclose` of two arrays of `as_array`."""
     with np.errstate(all="ignore"):
         if found.dtype == wanted.dtype == np.float64:  # most are: `np.allclose`, without what it does for all others
-            near = np.abs(found - wanted) <= atol + rtol * np.abs(wanted)
-            if near.all() and np.isfinite(wanted).all():
+            allowed = np.abs(wanted) * rtol + atol
+            near = (np.abs(found - wanted) <= allowed) & (allowed < math.inf)
+            if np.count_nonzero(near) == near.size:
                 return True
         return bool(np.allclose(found, wanted, rtol=rtol, atol=atol, equal_nan=False))
 

@@ -108,13 +108,17 @@ class Company(Generic[T]):
         """
         if not self._together:
             return None
-        left, gradients = self.patience.pause(), torch.is_grad_enabled()
-        torch.set_grad_enabled(True)
+        left = self.patience.pause()
         try:
-            reply: Reply | None = self._hub.switch(_Request(student, header, buffers))
+            if torch.is_grad_enabled():
+                return self._wait(student, header, buffers)
+            with torch.enable_grad():  # for the others
+                return self._wait(student, header, buffers)
         finally:
-            torch.set_grad_enabled(gradients)
             self.patience.resume(left)
+
+    def _wait(self, student: Student, header: dict[str, Any], buffers: list[bytes]) -> Reply | None:
+        reply: Reply | None = self._hub.switch(_Request(student, header, buffers))
         return reply
 
     def _converse(self, waiting: dict[int, _Request]) -> dict[int, Reply]:

@@ -14,8 +14,10 @@ import builtins
 import functools
 import symtable
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 from autograder.cell_source import children, parse_python
 from autograder.judge.forbidden import CALLS_FOR_EVERYBODY, DISGUISES, INNER_ATTRIBUTES, ORDINARY_WORDS
@@ -236,40 +238,51 @@ class _Cell:
 
     def _statement(self, node: ast.AST) -> None:
         """Read a node and everything in it."""
-        if isinstance(node, ast.FunctionDef | ast.Lambda):
-            self._function(node)
-            return
-        if isinstance(node, ast.ClassDef):
-            self._class(node)
-            return
-        if isinstance(node, ast.Attribute):
-            self._attribute(node.attr)
-            if not isinstance(node.ctx, ast.Load):
-                self._changed(node)
-            self._module_of(node)
-        elif isinstance(node, ast.Subscript):
-            if not isinstance(node.ctx, ast.Load):
-                self._changed(node)
-        elif isinstance(node, ast.Name):
-            name = node.id
-            if name in DISGUISES - ORDINARY_WORDS or (name.startswith("__") and name not in _BUILTINS):
-                raise _Noisy
-            unknown = self.depth == 0 and name not in self.steady | self.values | _BUILTINS
-            if unknown and (hasattr(builtins, name) or name in _SHELL_NAMES):
-                raise _Noisy
-        elif isinstance(node, ast.With):
-            if any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node)):
-                raise _Noisy  # what the block has changed stays so while the generator waits
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            if self.depth:
-                _Cell(NOTHING).bring_in(node)
-            return
-        elif isinstance(node, _NEVER):
-            raise _Noisy
-        for child in children(node):
-            self._statement(child)
+        read = _READERS.get(type(node))
+        if read is None or read(self, node):
+            for child in children(node):
+                self._statement(child)
 
-    def _function(self, node: ast.FunctionDef | ast.Lambda) -> None:
+    # Readers of one kind of node; they say whether what is in it has to be read as well.
+
+    def _read_attribute(self, node: ast.Attribute) -> bool:
+        self._attribute(node.attr)
+        if not isinstance(node.ctx, ast.Load):
+            self._changed(node)
+        self._module_of(node)
+        return True
+
+    def _read_subscript(self, node: ast.Subscript) -> bool:
+        if not isinstance(node.ctx, ast.Load):
+            self._changed(node)
+        return True
+
+    def _read_name(self, node: ast.Name) -> bool:
+        name = node.id
+        if name in _DISGUISES or (name.startswith("__") and name not in _BUILTINS):
+            raise _Noisy
+        if self.depth == 0 and (hasattr(builtins, name) or name in _SHELL_NAMES) and not self._knows(name):
+            raise _Noisy
+        return False
+
+    def _knows(self, name: str) -> bool:
+        """Whether a name is the cell's own, or harmless."""
+        return name in self.steady or name in self.values or name in _BUILTINS
+
+    def _read_with(self, node: ast.With) -> bool:
+        if any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node)):
+            raise _Noisy  # what the block has changed stays so while the generator waits
+        return True
+
+    def _read_import(self, node: ast.Import | ast.ImportFrom) -> bool:
+        if self.depth:
+            _Cell(NOTHING).bring_in(node)
+        return False
+
+    def _refuse(self, node: ast.AST) -> bool:
+        raise _Noisy
+
+    def _function(self, node: ast.FunctionDef | ast.Lambda) -> bool:
         decorators = getattr(node, "decorator_list", [])
         if getattr(node, "name", "") in _UNUSUAL_METHODS or not all(_dotted(d) in _DECORATORS for d in decorators):
             raise _Noisy
@@ -282,8 +295,9 @@ class _Cell:
         for part in node.body if isinstance(node, ast.FunctionDef) else [node.body]:
             self._statement(part)
         self.depth -= 1
+        return False
 
-    def _class(self, node: ast.ClassDef) -> None:
+    def _class(self, node: ast.ClassDef) -> bool:
         own = self.steady | self.known.steady
         bases = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
         if node.keywords or not all(_dotted(base) in _BASES | _BUILTINS | own for base in bases):
@@ -301,6 +315,7 @@ class _Cell:
                     raise _Noisy  # shared by all instances
             elif not isinstance(part, ast.Pass) and not (isinstance(part, ast.Expr) and _is_constant(part.value)):
                 raise _Noisy
+        return False
 
     def _changed(self, node: ast.Attribute | ast.Subscript) -> None:
         """An entry or attribute is set: of something that the function was given or has made."""
@@ -324,8 +339,7 @@ class _Cell:
     def _module_of(self, node: ast.Attribute) -> None:
         """``torch.backends`` leads into a module that is not on the list."""
         parts = _dotted(node).split(".")
-        modules = {**self.known.modules, **self.modules}
-        module = modules.get(parts[0])
+        module = self._module(parts[0])
         for part in parts[1:]:
             if module is None:
                 return
@@ -336,14 +350,30 @@ class _Cell:
     def _is_steady(self, node: ast.expr) -> bool:
         """A function, class or module by its name, or an attribute of a module such as ``torch.float64``."""
         root = _dotted(node).split(".")[0]
-        modules = {**self.known.modules, **self.modules}
         if isinstance(node, ast.Attribute):
-            return root in modules
-        return isinstance(node, ast.Name) and (root in self.steady | self.known.steady | _BUILTINS or root in modules)
+            return self._module(root) is not None
+        own = root in self.steady or root in self.known.steady or root in _BUILTINS
+        return isinstance(node, ast.Name) and (own or self._module(root) is not None)
+
+    def _module(self, name: str) -> str | None:
+        """The module that a name stands for."""
+        return self.modules.get(name) or self.known.modules.get(name)
 
 
-_STATEFUL = _KEEPS_STATE | INNER_ATTRIBUTES | CALLS_FOR_EVERYBODY | (DISGUISES - ORDINARY_WORDS)
-_NEVER = (ast.Global, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
+_DISGUISES = DISGUISES - ORDINARY_WORDS
+_STATEFUL = _KEEPS_STATE | INNER_ATTRIBUTES | CALLS_FOR_EVERYBODY | _DISGUISES
+_READERS: dict[type[ast.AST], Callable[[_Cell, Any], bool]] = {
+    ast.FunctionDef: _Cell._function,
+    ast.Lambda: _Cell._function,
+    ast.ClassDef: _Cell._class,
+    ast.Attribute: _Cell._read_attribute,
+    ast.Subscript: _Cell._read_subscript,
+    ast.Name: _Cell._read_name,
+    ast.With: _Cell._read_with,
+    ast.Import: _Cell._read_import,
+    ast.ImportFrom: _Cell._read_import,
+    **dict.fromkeys((ast.Global, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await), _Cell._refuse),
+}
 _COMPREHENSIONS = {"listcomp", "setcomp", "dictcomp", "genexpr"}
 _SHELL_NAMES = {"get_ipython", "exit", "quit", "In", "Out", "display"}
 

@@ -1544,33 +1544,38 @@ def test_weights_take_over_the_dtype(student, rng):
 # ---- L02.14: risk
 
 
-def model_of(function, features):
-    """A model as the student's code calls it: checks what it is given, so that a mix-up becomes a message."""
+def risk_scene(empirical_risk, x, labels, weights, constant, kind):
+    """The risk of the model inputs @ weights + constant under one of a few losses. Model and loss check what they are
+    given, so that a mix-up becomes a message."""
+    import torch
+    import torch.nn.functional as F
 
     def model(inputs):
-        inputs = as_tensor(inputs, "what the model was given")
-        assert_true(
-            inputs.ndim == 2 and inputs.shape[1] == features,
-            f"The model was given shape {tuple(inputs.shape)}, expected rows of inputs, (N, {features}).",
-        )
-        return function(inputs)
-
-    return model
-
-
-def loss_of(function):
-    """A loss as the student's code calls it: one prediction and one label for each sample."""
+        inputs = torch.as_tensor(inputs)
+        if inputs.ndim != 2 or inputs.shape[1] != x.shape[1]:
+            shape = tuple(inputs.shape)
+            raise ValueError(f"the model was given shape {shape}, expected rows of inputs, (N, {x.shape[1]})")
+        return inputs @ weights + constant
 
     def loss(predictions, labels):
-        predictions, labels = as_tensor(predictions, "the predictions"), as_tensor(labels, "the labels")
-        assert_true(
-            labels.ndim == 1 and predictions.ndim >= 1 and len(predictions) == len(labels),
-            f"The loss was given predictions of shape {tuple(predictions.shape)} and labels of shape "
-            f"{tuple(labels.shape)}, expected loss(model(x), labels).",
-        )
-        return function(predictions, labels)
+        predictions, labels = torch.as_tensor(predictions), torch.as_tensor(labels)
+        if labels.ndim != 1 or predictions.ndim < 1 or len(predictions) != len(labels):
+            shapes = f"predictions of shape {tuple(predictions.shape)} and labels of shape {tuple(labels.shape)}"
+            raise ValueError(f"the loss was given {shapes}, expected loss(model(x), labels)")
+        if kind == "squared":
+            return (predictions - labels) ** 2
+        if kind == "asymmetric":
+            return torch.exp(predictions) - 3 * labels
+        if kind == "cross entropy":
+            return F.cross_entropy(predictions, labels, reduction="none")
+        wrong = predictions != labels
+        return wrong if kind == "boolean" else wrong.long()
 
-    return loss
+    return empirical_risk(model, loss, x, labels)
+
+
+def risk(student, kind, x, labels, weights, constant=0.0):
+    return student.scene(risk_scene)(student.empirical_risk, x, labels, weights, constant, kind)
 
 
 @exercise("empirical_risk", weight=2)
@@ -1579,13 +1584,7 @@ def test_mean_loss_over_the_samples(student, rng):
     the number of samples."""
     for rows in (1, 12):
         x, labels, theta = normal(rng, rows, 3), normal(rng, rows), normal(rng, 3)
-
-        result = student.empirical_risk(
-            model_of(lambda inputs, theta=theta: inputs @ theta, 3),
-            loss_of(lambda guess, y: (guess - y) ** 2),
-            x,
-            labels,
-        )
+        result = risk(student, "squared", x, labels, theta)
         assert_shape(result, ())
         assert_close(result, ((x @ theta - labels) ** 2).mean(), **SINGLE)
 
@@ -1595,9 +1594,7 @@ def test_risk_uses_model_and_labels(student, rng):
     """The model sees the inputs, the loss sees (predictions, labels) in this order: an asymmetric loss tells if
     they are swapped, or if the inputs are passed on without the model."""
     x, labels = normal(rng, 9, 1), normal(rng, 9)
-
-    model = model_of(lambda inputs: 2 * inputs[:, 0] + 1, 1)
-    result = student.empirical_risk(model, loss_of(lambda guess, y: torch.exp(guess) - 3 * y), x, labels)
+    result = risk(student, "asymmetric", x, labels, torch.tensor([2.0], dtype=torch.float64), 1.0)
     losses = torch.exp(2 * x[:, 0] + 1) - 3 * labels
     assert_one_of(result, losses.mean(), losses.sum())
 
@@ -1607,14 +1604,12 @@ def test_risk_of_yes_or_no_losses(student, rng):
     """A loss may be a boolean for each sample, wrong or not: True counts as 1, and the mean is the error rate.
     torch refuses the mean of booleans or integers, so add them up and divide, or convert them first."""
     wrong = torch.as_tensor(rng.permutation(np.arange(12) < int(rng.integers(2, 7))))
-    x, labels = torch.zeros(12, 1, dtype=torch.float64), torch.as_tensor(rng.integers(0, 5, 12))
-    x[:, 0] = torch.where(wrong, labels + 1, labels).double()
+    labels = torch.as_tensor(rng.integers(0, 5, 12))
+    x = torch.where(wrong, labels + 1, labels).double()[:, None]
     rate = float(wrong.double().mean())
-    model = model_of(lambda inputs: inputs[:, 0].long(), 1)
-    as_booleans = student.empirical_risk(model, loss_of(lambda guess, y: guess != y), x, labels)
-    assert_one_of(as_booleans, rate, 12 * rate, what="the risk of a boolean loss")
-    as_integers = student.empirical_risk(model, loss_of(lambda guess, y: (guess != y).long()), x, labels)
-    assert_one_of(as_integers, rate, 12 * rate, what="the risk of an integer loss")
+    for kind in ("boolean", "integer"):
+        result = risk(student, kind, x, labels, torch.ones(1, dtype=torch.float64))
+        assert_one_of(result, rate, 12 * rate, what=f"the risk of {'a' if kind == 'boolean' else 'an'} {kind} loss")
 
 
 @exercise("empirical_risk")
@@ -1622,8 +1617,7 @@ def test_average_over_samples_not_classes(student, rng):
     """The divisor is the number of samples. Predictions may have several columns, one for each class; dividing by
     the number of their entries makes the risk too small."""
     x, weights, labels = normal(rng, 10, 3), normal(rng, 3, 4), torch.as_tensor(rng.integers(0, 4, 10))
-    loss = loss_of(lambda logits, y: F.cross_entropy(logits, y, reduction="none"))
-    result = student.empirical_risk(model_of(lambda inputs: inputs @ weights, 3), loss, x, labels)
+    result = risk(student, "cross entropy", x, labels, weights)
     assert_close(result, F.cross_entropy(x @ weights, labels), **SINGLE)
 
 
