@@ -186,7 +186,7 @@ class _Matcher:
         loose: list[tuple[int, str]] = []
         seen = 0
         for cell in cells:
-            source, metadata = _source_of(cell), _metadata(cell)
+            metadata = _metadata(cell)
             claimed = metadata.get("grade_id")
             known = self.known.get(claimed) if isinstance(claimed, str) else None
             if known is None and isinstance(cell.get("id"), str):
@@ -197,10 +197,12 @@ class _Matcher:
                         "Some cells have lost their grading metadata; they were recognised by their ids.",
                     )
             if known is not None and known.grade_id in self.graded:
-                self._take(known, cell, source, metadata)
+                self._take(known, cell, _source_of(cell), metadata)
                 seen = max(seen, self.order.index(known.grade_id) + 1)
-            elif known is None and cell.get("cell_type") == "code" and fingerprint(source) not in self.passages:
-                loose += [(seen, source)] if self._has_room(source) else []
+            elif known is None and cell.get("cell_type") == "code":
+                source = _source_of(cell)
+                if fingerprint(source) not in self.passages and self._has_room(source):
+                    loose.append((seen, source))
         self._adopt(loose)
         self._finish()
 

@@ -18,7 +18,7 @@ from autograder.intake import Submission
 from autograder.judge import company, session, suite
 from autograder.judge.company import Company, Scattered
 from autograder.judge.handles import Student
-from autograder.judge.problems import Raised
+from autograder.judge.problems import Mistake, Raised
 from autograder.sandbox.client import Process
 
 CELL = """
@@ -260,3 +260,28 @@ def test_answers_are_told_apart() -> None:
 @pytest.mark.parametrize("cpu", [None, "x", -1.0, float("nan"), float("inf"), 10**400, True])
 def test_a_time_that_no_worker_says_is_shared_out_all_the_same(cpu: Any) -> None:
     assert 0 < company._weight({"cpu": cpu}) < 1e7
+
+
+def scene_of_three(apply, softmax, size):  # type: ignore[no-untyped-def]
+    """What softmax makes of zeros, where a function of the test is called on the way."""
+    import torch
+
+    def three(x):  # type: ignore[no-untyped-def]
+        if len(x) != 3:
+            raise AssertionError(f"Three numbers were expected, and {len(x)} were found.")
+        return x
+
+    return apply(three, softmax(torch.zeros(size)))
+
+
+def test_a_remark_of_a_scene_reads_the_same_in_both_processes(bench: Bench) -> None:
+    def test(student: Student, size: int, here: bool) -> Any:
+        scene = student.scene(scene_of_three)
+        assert scene is not scene_of_three
+        return (scene_of_three if here else scene)(student.apply, student.softmax, size)
+
+    works = [functools.partial(test, size=size, here=here) for size in (3, 2) for here in (True, False)]
+    right, same, wrong, also = bench.play(*works)
+    assert right.tolist() == same.tolist() == pytest.approx([1 / 3] * 3)
+    assert str(wrong) == str(also) == "Three numbers were expected, and 2 were found."
+    assert isinstance(also, Mistake)

@@ -8,7 +8,6 @@ after the other, the command line of pytest for the one that `--submission` name
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import itertools
 import os
@@ -126,7 +125,7 @@ _PROBLEM: pytest.StashKey[tuple[str, BaseException]] = pytest.StashKey()  # (pha
 def _blank(item: pytest.Item) -> TestResult:
     if _UNJUDGED not in item.stash:
         item.stash[_UNJUDGED] = _unjudged(item)
-    return copy.copy(item.stash[_UNJUDGED])
+    return TestResult(**vars(item.stash[_UNJUDGED]))
 
 
 def _unjudged(item: pytest.Item) -> TestResult:

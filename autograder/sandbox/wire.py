@@ -29,6 +29,7 @@ MAX_HEADER = 8 << 20
 MAX_FRAME = 512 << 20
 MAX_BUFFERS = 100_000
 MAX_DEPTH = 40
+HELPER = "<test helper>"  # the file name of code that a hidden test has sent
 MAX_METHODS = 50  # of an object, that can be called without asking whether they are there
 MAX_KEYS = 100_000  # of a dictionary or a set
 MAX_DIGITS = 3_000  # of a whole number, in hexadecimal; Python prints this many

@@ -366,7 +366,7 @@ def search_scene(random_search, losses, thetas, as_float):
         theta = torch.as_tensor(theta)
         if theta.shape != thetas.shape[1:]:
             shape, expected = tuple(theta.shape), tuple(thetas.shape[1:])
-            raise ValueError(f"the loss was given shape {shape}, expected {expected}: it takes one candidate at a time")
+            raise AssertionError(f"The loss was given shape {shape}, expected {expected}. It takes one candidate.")
         evaluated.append(int((theta - thetas).abs().sum(dim=1).argmin()))
         value = losses[evaluated[-1]]
         return value if as_float else torch.tensor(value, dtype=torch.float64)
@@ -995,7 +995,7 @@ def descent_scene(gradient_descent, start, like, rate, steps, matrix, constant):
         theta = torch.as_tensor(theta)
         if theta.shape != like.shape:
             shape, expected = tuple(theta.shape), tuple(like.shape)
-            raise ValueError(f"the gradient was given shape {shape}, expected {expected}: it takes the whole theta")
+            raise AssertionError(f"The gradient was given shape {shape}, expected {expected}. It takes theta.")
         asked.append(theta.clone())
         product = matrix @ theta.to(matrix.dtype) if isinstance(matrix, torch.Tensor) else matrix * theta
         return (product + constant).to(like.dtype)
@@ -1187,28 +1187,39 @@ def drawn_seed(rng):
 
 
 def list_batches(minibatches, size, batch_size, source):
-    """Go through an epoch. Runs in the worker, where the iterator lives."""
+    """Go through an epoch. Runs in the worker, where the iterator lives; a batch with one axis becomes its dtype and a
+    list."""
+    import torch
+
     batches = minibatches(size, batch_size, source)
-    return None if batches is None else list(batches)
+    if batches is None:
+        return None
+    return [(str(b.dtype), b.tolist()) if isinstance(b, torch.Tensor) and b.ndim == 1 else b for b in batches]
 
 
 def epochs_of(student, *epochs):
-    """The batches of epochs as tensors; an epoch is (size, batch_size, generator)."""
+    """The batches of epochs as (dtype, list of numbers); an epoch is (size, batch_size, generator)."""
     function = student.minibatches
     found = student.each(student.remote(list_batches), [(function, *epoch) for epoch in epochs])
     assert_true(
         all(isinstance(batches, list) for batches in found),
         "minibatches returned no iterator over tensors of indices (is a `yield` or `return` missing?).",
     )
-    return [[as_tensor(batch, "a batch") for batch in batches] for batches in found]
+    return [list(map(numbers_in, batches)) for batches in found]
+
+
+def numbers_in(batch):
+    """Dtype and numbers of what `list_batches` found for one batch."""
+    if isinstance(batch, tuple) and len(batch) == 2 and isinstance(batch[0], str):
+        return batch
+    batch = as_tensor(batch, "a batch")
+    assert_true(batch.ndim == 1, f"A batch has shape {tuple(batch.shape)}, expected one axis: the indices.")
+    return str(batch.dtype), batch.tolist()
 
 
 def indices_of(student, *epochs):
     """The batches of epochs as lists of numbers."""
-    found = epochs_of(student, *epochs)
-    for batch in [batch for batches in found for batch in batches]:
-        assert_true(batch.ndim == 1, f"A batch has shape {tuple(batch.shape)}, expected one axis: the indices.")
-    return [[batch.tolist() for batch in batches] for batches in found]
+    return [[numbers for _, numbers in batches] for batches in epochs_of(student, *epochs)]
 
 
 def assert_all_different(batches, size):
@@ -1226,12 +1237,11 @@ def test_every_index_once(student, rng):
     occur twice or never."""
     sizes = ((12, 4), (56, 7), (9, 1))
     epochs = [(size, batch_size, generator(student, drawn_seed(rng))) for size, batch_size in sizes]
-    for kind in {batch.dtype for batches in epochs_of(student, *epochs) for batch in batches}:
-        assert_true(
-            not kind.is_floating_point and kind != torch.bool,
-            f"A batch is {kind}, expected integers: they are used as indices.",
-        )
-    for (size, _, _), batches in zip(epochs, indices_of(student, *epochs), strict=True):
+    found = epochs_of(student, *epochs)
+    for kind in sorted({kind for batches in found for kind, _ in batches}):
+        assert_true("int" in kind, f"A batch is {kind}, expected integers: they are used as indices.")
+    for (size, _, _), batches in zip(epochs, found, strict=True):
+        batches = [numbers for _, numbers in batches]
         assert_all_different(batches, size)
         indices = [index for batch in batches for index in batch]
         assert_true(
@@ -1554,14 +1564,14 @@ def risk_scene(empirical_risk, x, labels, weights, constant, kind):
         inputs = torch.as_tensor(inputs)
         if inputs.ndim != 2 or inputs.shape[1] != x.shape[1]:
             shape = tuple(inputs.shape)
-            raise ValueError(f"the model was given shape {shape}, expected rows of inputs, (N, {x.shape[1]})")
+            raise AssertionError(f"The model was given shape {shape}, expected rows of inputs, (N, {x.shape[1]}).")
         return inputs @ weights + constant
 
     def loss(predictions, labels):
         predictions, labels = torch.as_tensor(predictions), torch.as_tensor(labels)
         if labels.ndim != 1 or predictions.ndim < 1 or len(predictions) != len(labels):
             shapes = f"predictions of shape {tuple(predictions.shape)} and labels of shape {tuple(labels.shape)}"
-            raise ValueError(f"the loss was given {shapes}, expected loss(model(x), labels)")
+            raise AssertionError(f"The loss was given {shapes}, expected loss(model(x), labels).")
         if kind == "squared":
             return (predictions - labels) ** 2
         if kind == "asymmetric":
