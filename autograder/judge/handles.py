@@ -417,7 +417,7 @@ class Student:
             return Forbidden(f"This exercise asks you to build it yourself: {text} may not be used here.")
         if kind == "not_done":
             return NotDone("Not done yet: the cell still raises NotImplementedError.")
-        if kind == "remark":  # of the test's own code, which runs there
+        if kind == "remark" and text:  # of the test's own code, which runs there
             return Mistake(text)
         if kind == "no_gradient":
             return Mistake(
