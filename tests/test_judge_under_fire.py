@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from threats.case import SOFTMAX
 
 from autograder.grading import Examiner
 from autograder.judge import suite
+from autograder.judge.company import Company, Scattered
 from autograder.judge.for_suites import assert_pure
 from autograder.judge.handles import Globals, Handle, Student
 from autograder.judge.problems import Crashed, StudentProblem, TimedOut
@@ -45,6 +47,7 @@ class Liar:
 
     def __init__(self, answers: list[dict[str, Any]]):
         self.answers = answers
+        self.alive = True
         self.sandbox = SimpleNamespace(out_of_memory=lambda: False)
 
     def send(self, *unused: Any) -> None:
@@ -89,6 +92,30 @@ def test_any_answer_of_a_worker_is_a_problem_of_the_students_code(answers: list[
     student = Student(Liar(answers), 5.0, 1, [], said)  # type: ignore[arg-type]
     with contextlib.suppress(StudentProblem):
         use(student, Handle(student, HANDLE))
+
+
+together = st.dictionaries(
+    st.sampled_from(["replies", "callback", "who", "args", "cpu"]),
+    nonsense | st.integers(0, 2)
+    | st.lists(st.fixed_dictionaries({"buffers": st.integers(0, 1)}, optional={"value": nonsense, "cpu": nonsense})),
+    max_size=5,
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(together, max_size=4), st.lists(st.sampled_from(USES), min_size=1, max_size=3))
+def test_side_by_side_any_answer_is_a_problem_of_the_students_code(answers: list[Any], uses: list[Any]) -> None:
+    patience: Any = SimpleNamespace(begin=int, end=int, pause=float, resume=float)
+    company: Company[Any] = Company(Liar(answers), 5.0, patience)  # type: ignore[arg-type]
+
+    def play(who: int) -> Any:
+        student = Student(company.process, 5.0, 1, [], Globals(), company=company, who=who)
+        with contextlib.suppress(StudentProblem):
+            uses[who](student, Handle(student, HANDLE))
+        return who
+
+    with contextlib.suppress(Scattered):
+        assert company.run([functools.partial(play, who) for who in range(len(uses))]) == list(range(len(uses)))
 
 
 def test_too_few_results_are_a_crash() -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import greenlet
 import torch
 
+from autograder.judge.problems import GraderFault, StudentProblem
 from autograder.sandbox.client import Process, ProcessGone, ProcessTimeout
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class Company(Generic[T]):
                     go_on(number, reply, waiting)
             for number in sorted(waiting):
                 go_on(number, None, {})
+                if not self.process.alive:
+                    raise Scattered("the process ended in a test that others would have come after")
         finally:
             for let in lets:
                 if not let.dead:
@@ -143,7 +146,7 @@ class Company(Generic[T]):
                 if type(who) is not int or who not in waiting:
                     raise Scattered("a callback of a test that does not wait")
                 deadline += waiting[who].student.answer_callback(reply, data, deadline)
-        except (ProcessGone, ProcessTimeout) as problem:
+        except (ProcessGone, ProcessTimeout, StudentProblem, GraderFault) as problem:
             raise Scattered(str(problem)) from None
         finally:
             self.patience.end()
