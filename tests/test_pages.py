@@ -520,6 +520,8 @@ def test_histogram_counts_everybody():
 def test_rings_and_bars_stay_within_their_bounds():
     assert "ring-fill" not in ring(0, 10, "x")
     assert ring(20, 10, "x") == ring(20, 10, "x")
+    assert "ring-score long" in ring(42.71, 150, "x")  # in smaller letters, to stay inside
+    assert "ring-score long" not in ring(42.7, 150, "x")
     around = 2 * np.pi * 52
     dash = re.search(r'stroke-dasharray="([\d.]+)', ring(20, 10, "x"))
     assert dash is not None

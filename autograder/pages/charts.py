@@ -52,7 +52,8 @@ def ring(score: float, total: float, title: str) -> Markup:
     parts = [arc.format("ring-track", "")]
     if share > 0:
         parts.append(arc.format("ring-fill", dashes))
-    parts.append(_text(60, 58, _number(round(score, 2)), kind="ring-score"))
+    number = _number(round(score, 2))
+    parts.append(_text(60, 58, number, kind="ring-score" if len(number) <= 4 else "ring-score long"))
     parts.append(_text(60, 78, f"of {_number(round(total, 2))}", kind="ring-total"))
     return _svg(120, 120, title, parts)
 
