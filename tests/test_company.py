@@ -7,6 +7,7 @@ import functools
 import random
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import mini_class
@@ -196,6 +197,48 @@ def test_who_takes_long_goes_on_alone(bench: Bench, sent: list[str], monkeypatch
     results = bench.play(*(functools.partial(lambda student, n: student.softmax(torch.zeros(n)), n=n) for n in sizes))
     assert [r.tolist() for r in results] == [[1 / n] * n for n in sizes]
     assert sent == ["calls", "call", "call"]
+
+
+def test_who_ends_the_process_after_the_others_took_long_leaves_no_verdict(
+    examiner: Examiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else's test is a crash because one call has not come to its end."""
+    monkeypatch.setattr(company, "BRIEF_SECONDS", 1e-6)
+    with (bench := Bench(examiner, test_seconds=1)).session, pytest.raises(Scattered):
+        bench.play(*(lambda student: student.draw(), lambda student: student.forever()) * 2)
+
+
+@pytest.mark.parametrize("value", ["10**5000", "{(frozenset([1]),): 2}"])
+def test_a_callback_that_cannot_be_read_leaves_no_verdict(examiner: Examiner, tmp_path: Path, value: str) -> None:
+    bench = Bench(examiner, CELL + f"\ndef odd(function):\n    return function({value})")
+    with bench.session, pytest.raises(Scattered):
+        bench.play(lambda student: student.odd(lambda x: x), lambda student: student.draw())
+    descend = f"def descend(gradient, start, steps):\n    gradient({value})\n    return start"
+    result = mini_class.grade(examiner, mini_class.handed_in({"descend": descend}), tmp_path)
+    assert result.score == mini_class.FULL - 2
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_callback_cannot_look_into_what_stays_in_the_worker(bench: Bench, together: bool) -> None:
+    """The worker waits for the answer of the callback; it is not asked anything meanwhile."""
+
+    def test(student: Student) -> Any:
+        return student.apply(lambda f: f(1), student.softmax)
+
+    given, drawn = bench.play(test, lambda student: student.draw(), together=together)
+    assert isinstance(given, Mistake)
+    assert "no number or tensor" in str(given)
+    assert isinstance(drawn, tuple)
+
+
+def test_what_a_broken_conversation_has_left_answers_no_other_test(examiner: Examiner) -> None:
+    bench = Bench(examiner, CELL + "\ndef odd(function):\n    return function(10**5000)")
+    with bench.session:
+        odd, drawn = bench.play(
+            lambda student: student.odd(lambda x: x), lambda student: student.draw(), together=False
+        )
+    assert "could not be read" in str(odd)
+    assert isinstance(drawn, tuple)
 
 
 def test_a_call_that_does_not_end_leaves_no_verdict(examiner: Examiner) -> None:

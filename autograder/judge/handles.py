@@ -154,6 +154,7 @@ class Student:
         self._short_of_memory = short_of_memory
         self._callbacks: list[Callable[..., Any]] = []
         self._refusal: BaseException | None = None
+        self._answering = False  # a callback: the worker waits for its answer and for nothing else
         self._known: dict[str, Any] = {}
         # What goes to the worker with the next call.
         self._kept: list[list[Any]] = []
@@ -322,6 +323,8 @@ class Student:
 
     def _exchange(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         """Send a request and serve the callbacks that come before its answer."""
+        if self._answering:
+            raise Mistake("Your code gave the function that the test passed in something that is no number or tensor.")
         if self._company is not None and self._process is self._shared:
             answer = self._company.ask(self, header, buffers)
             if answer is not None:
@@ -344,6 +347,9 @@ class Student:
                 raise OutOfMemory(TOGETHER) from None
             too_large = "larger than" in str(error)
             raise Crashed(f"Your code returned something too large: {error}." if too_large else GONE) from None
+        except (Crashed, GraderFault):  # in the middle of a conversation that nobody can end
+            self._process.end()
+            raise
         finally:
             self.left = max(LEAST_SECONDS, deadline - time.monotonic())
 
@@ -371,15 +377,18 @@ class Student:
             raise Crashed(GONE)
         started = time.monotonic()
         buffers: list[bytes] = []
+        self._answering = True
         try:
             result = self._callbacks[number](*values[0], **values[1])
             node, buffers = wire.encode(result, self._reduce)
             answer = {"value": node}
-        except GraderFault:
+        except (GraderFault, TimedOut):
             raise
         except Exception as error:
             self._refusal = error
             answer = {"refused": f"{type(error).__name__}: {error}"[:500]}
+        finally:
+            self._answering = False
         spent = time.monotonic() - started
         self._process.send(answer, buffers, deadline + spent, self._allowed)
         granted = min(spent + CALLBACK_LATENCY, self._callback_seconds)
