@@ -47,6 +47,8 @@ QUIET = {
     "module": "class softmax(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.w = torch.ones(3)",
     "dataclass": "from dataclasses import dataclass\n@dataclass\nclass softmax:\n    x: int = 0\n    def add(self): self.x += 1",
     "trying_out": SOFTMAX + "x = torch.randn(3, 2)\nx[0] = 1\nfor row in x: print(softmax(row), [softmax(r) for r in x])",
+    "hints": "def softmax(x: 'torch.Tensor', rate: float = 1.0) -> list[torch.optim.Optimizer] | None: return x.sum()",
+    "texts": "def softmax(x): return '{:.3f} of {} in {{}}'.format(1.5, x) + f'{x.ndim}'",
     "an_error": "class Bad(ValueError): pass\ndef softmax(x):\n    try:\n        raise Bad('no')\n    except Bad as e:\n        return str(e)",
 }  # fmt: skip
 NOISY = {
@@ -72,6 +74,32 @@ NOISY = {
     "asynchronous": "async def softmax(x): return x",
     "a_name_bound_perhaps": "if torch.rand(()) > 0.5:\n    def softmax(x): return x",
     "a_builtin_replaced": "len = [].append\ndef softmax(x): return len(x)",
+    "a_builtin_replaced_on_the_way": "y = (len := [].append)\ndef softmax(x): return len(x)",
+    "code_in_a_hint": "def softmax(x: exec('y = 1')): return x",
+    "code_in_the_hint_of_the_result": "def softmax(x) -> exec('y = 1'): return x",
+    "code_in_a_decorator": "@torch.no_grad(exec('y = 1'))\ndef softmax(x): return x",
+    "code_in_the_decorator_of_a_class": "from dataclasses import dataclass\n@dataclass(init=exec('y = 1'))\nclass softmax: pass",
+    "code_in_a_base": "from typing import Generic\nclass softmax(Generic[exec('y = 1')]): pass",
+    "code_in_a_text": "import typing\ndef hint(x: 'lambda: x.__closure__'): pass\ndef softmax(x): return typing.get_type_hints(hint, None, {'x': x})",
+    "the_code_of_a_generator": "def look(x): yield x.a\ndef softmax(x): return type(look)(look(x).gi_code.replace(co_names=('__closure__',)), {})",
+    "a_pattern": "def softmax(f):\n    match f:\n        case object(__closure__=kept): return kept",
+    "a_field_of_a_text": "def softmax(f): return '{0.__closure__[0].cell_contents}'.format(f)",
+    "a_field_inside_a_field": "def softmax(f): return '{0:{1.__code__}}'.format(1, f)",
+    "a_text_from_elsewhere": "def softmax(f, text): return text.format(f)",
+    "a_formatter": "import string\ndef softmax(f): return string.Formatter().get_field('0.__closure__', (f,), {})",
+    "attributes_of_another": "import functools\ndef other(): pass\ndef softmax(f): functools.update_wrapper(f, other, ('__code__',))",
+    "what_an_error_holds": "def softmax(x):\n    try: torch.nothing\n    except AttributeError as e: return e.obj.sys.modules",
+    "a_module_under_another_name": "def softmax(x):\n    t = torch\n    return t.sys.modules",
+    "a_module_under_another_name_at_the_top": "t = torch.nn\ndef softmax(x): return t.modules.module.torch.sys.modules",
+    "a_module_imported_under_another_name": "def softmax(x):\n    import torch as t\n    return t.sys.modules",
+    "two_modules_of_one_name": "def other():\n    import math as t\ndef softmax(x):\n    import torch as t\n    return t.sys.modules",
+    "a_module_as_an_argument": "def look(t): return t.sys.modules\ndef softmax(x): return look(torch)",
+    "a_module_in_a_hint": "from dataclasses import dataclass, fields\n@dataclass\nclass A:\n    t: torch = 0\ndef softmax(x): return fields(A)[0].type.sys",
+    "self_of_a_function": "def mark(self): self.mark = 1\ndef softmax(x): mark(softmax)",
+    "self_of_a_static_method": "class A:\n    @staticmethod\n    def mark(self): self.mark = 1\ndef softmax(x): A.mark(softmax)",
+    "another_self": "class A:\n    def mark(self, x):\n        self = x\n        self.mark = 1\ndef softmax(x): A().mark(softmax)",
+    "self_at_the_top": "self = torch.Tensor\nself.mark = 1\n" + SOFTMAX,
+    "methods_of_tensors": "class A:\n    def mark(self): self.clone = None\ndef softmax(x): A.mark(type(x))",
 }  # fmt: skip
 
 
@@ -89,7 +117,7 @@ def test_names_are_known_from_cell_to_cell() -> None:
     assert quiet_names(ENTROPY, TORCH, ("entropy",)) is None  # who knows what softmax is
     known = TORCH | (quiet_names(SOFTMAX, TORCH) or NOTHING)
     assert quiet_names(ENTROPY, known, ("entropy",)) is not None
-    later = known | (quiet_names("softmax = [torch]", known) or NOTHING)
+    later = known | (quiet_names("softmax = [torch.exp]", known) or NOTHING)
     assert quiet_names(ENTROPY, later, ("entropy",)) is None
     assert quiet_names("def f(x): return torch.exp(x)", later | Names(changing=frozenset({"torch"}))) is None
 

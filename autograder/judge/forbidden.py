@@ -24,8 +24,8 @@ DISGUISES = {
 _ONLY_AS_ATTRIBUTE = {"ops", "modules", "code", "library", "jit", "_C", "inductor"}
 ORDINARY_WORDS = _ONLY_AS_ATTRIBUTE | {"compile", "inspect", "gc", "compile_command"}
 _FRAMES = {
-    "tb_frame", "gi_frame", "cr_frame", "ag_frame", "f_locals", "f_builtins", "f_code", "__self__", "__wrapped__",
-    "__code__", "__loader__", "__spec__",
+    "tb_frame", "gi_frame", "cr_frame", "ag_frame", "gi_code", "cr_code", "ag_code", "f_locals",
+    "f_builtins", "f_code", "__self__", "__wrapped__", "__code__", "__loader__", "__spec__",
 }  # fmt: skip
 INNER_ATTRIBUTES = _FRAMES | {"__class__", "__defaults__", "__kwdefaults__", "__func__", "__bases__", "__mro__", "mro"}
 # Another program knows nothing of what is shut.
@@ -43,6 +43,7 @@ CALLS_FOR_EVERYBODY = {  # calls that change how other code works
     "use_deterministic_algorithms", "setrecursionlimit", "setitimer", "alarm", "signal", "settrace", "setprofile",
     "chdir", "_exit", "addaudithook", "register_at_fork", "callbacks", "__enter__", "excepthook",
 }  # fmt: skip
+_INNER = INNER_ATTRIBUTES | CALLS_FOR_EVERYBODY | (DISGUISES - ORDINARY_WORDS)
 _LEADING_MODULES = {"torch", "sys", "numpy", "np", "builtins", "importlib", "os", "nn", "F"}
 _MODULES_THAT_REPEAT = ("scipy.special", "sklearn.utils.extmath", "jax", "tensorflow", "keras", "scipy.optimize")
 
@@ -112,6 +113,8 @@ def forbidden_uses(source: str, forbids: list[str], own_names: set[str]) -> list
                 )
             ):
                 found.append(dotted or f".{node.attr}")
+        elif isinstance(node, ast.MatchClass):  # `case object(__dict__=kept)` asks for attributes as well
+            found += [f".{name}" for name in node.kwd_attrs if name in finals | _FRAMES | (DISGUISES - ORDINARY_WORDS)]
         elif isinstance(node, ast.Name) and node.id in DISGUISES - _ONLY_AS_ATTRIBUTE:
             found.append(node.id)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
@@ -180,9 +183,12 @@ def _signals(source: str) -> tuple[bool, frozenset[str]]:
         if isinstance(node, ast.Attribute):
             names.add(node.attr)
             root = _dotted(node).split(".")[0]
-            tampers |= node.attr in INNER_ATTRIBUTES | CALLS_FOR_EVERYBODY | (DISGUISES - ORDINARY_WORDS)
+            tampers |= node.attr in _INNER
             tampers |= isinstance(node.ctx, ast.Store | ast.Del) and root not in ("self", "cls")
             tampers |= node.attr in ORDINARY_WORDS and root in modules
+        elif isinstance(node, ast.MatchClass):
+            names.update(node.kwd_attrs)
+            tampers |= not _INNER.isdisjoint(node.kwd_attrs)
         elif isinstance(node, ast.Name):
             tampers |= node.id in DISGUISES | {"getattr", "setattr", "delattr", "open"}
     return tampers, frozenset(names)

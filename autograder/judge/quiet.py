@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
+import re
 import symtable
 import sys
 from collections.abc import Callable
@@ -19,7 +20,9 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from autograder.cell_source import children, parse_python
+import torch
+
+from autograder.cell_source import children, every_node, parse_python
 from autograder.judge.forbidden import CALLS_FOR_EVERYBODY, DISGUISES, INNER_ATTRIBUTES, ORDINARY_WORDS
 
 # Modules whose functions depend on their arguments and on the generators of random numbers, which are seeded for every
@@ -36,6 +39,11 @@ _KEEPS_STATE = {  # attributes of these modules, or methods, that change somethi
     "setbufsize", "save", "load", "savetxt", "loadtxt", "memmap", "fromfile", "tofile", "from_file", "fromregex",
     "genfromtxt", "savez", "savez_compressed", "share_memory_", "compile", "vitals_enabled", "import_ir_module",
     "saved_tensors_hooks", "detect_anomaly", "ABCMeta", "SystemRandom", "thread_safe_generator", "typename",
+    "register", "overload", "get_overloads", "no_type_check", "ExitStack", "dump",
+}  # fmt: skip
+_LOOKS_ROUND = {  # which reach an attribute by a text, evaluate one, or make code of code
+    "get_type_hints", "ForwardRef", "Formatter", "format_map", "update_wrapper", "wraps", "make_dataclass",
+    "FunctionType", "obj",
 }  # fmt: skip
 _BUILTINS = {
     "abs", "all", "any", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod", "enumerate", "filter",
@@ -56,6 +64,11 @@ _UNUSUAL_METHODS = {  # which run at times that no call of a test chooses, or fo
     "__get__", "__set__",
 }  # fmt: skip
 _OF_TENSORS = {"grad", "data", "requires_grad", "real", "imag"}
+# Methods of tensors: who calls a method of a class with a tensor as `self` could give it others. What classes of
+# students hold is often called by one of a few of these names.
+_TENSOR_METHODS = {name for name in dir(torch.Tensor) if callable(getattr(torch.Tensor, name, None))} - {
+    "mean", "std", "var", "min", "max", "norm", "size",
+}  # fmt: skip
 _DECORATORS = {
     "staticmethod", "classmethod", "property", "dataclass", "dataclasses.dataclass", "torch.no_grad", "no_grad",
     "torch.enable_grad", "torch.inference_mode", "override",
@@ -152,6 +165,7 @@ class _Cell:
     def __init__(self, known: Names):
         self.known = known
         self.modules: dict[str, str] = {}
+        self.inner: dict[str, str] = {}  # modules that its functions import
         self.steady: set[str] = set()
         self.values: set[str] = set()  # names that the cell binds to what may be changed
         self.used: set[str] = set()  # names of the cell or its surroundings that its functions use
@@ -170,6 +184,9 @@ class _Cell:
         self._collect_used(table)
         for node in tree.body:
             self._bind(node)
+        for inner in every_node(tree):
+            if isinstance(inner, ast.Import | ast.ImportFrom) and inner not in tree.body:
+                self._bring_inside(inner)
         for node in tree.body:
             self._statement(node)
         own = self.steady | self.modules.keys()
@@ -180,6 +197,8 @@ class _Cell:
         for child in table.get_children():
             runs_at_once = at_top and child.get_name() in _COMPREHENSIONS
             for symbol in child.get_symbols():
+                if symbol.get_name() == "self" and (symbol.is_assigned() or symbol.is_imported()):
+                    raise _Noisy  # see `_changed`
                 if symbol.is_declared_global():
                     raise _Noisy
                 if symbol.is_global() and symbol.is_referenced() and not runs_at_once:
@@ -246,11 +265,19 @@ class _Cell:
     # Readers of one kind of node; they say whether what is in it has to be read as well.
 
     def _read_attribute(self, node: ast.Attribute) -> bool:
-        self._attribute(node.attr)
         if not isinstance(node.ctx, ast.Load):
             self._changed(node)
-        self._module_of(node)
-        return True
+        if self._module_of(node) is not None:
+            raise _Noisy  # under another name nobody would know what is asked of it
+        if node.attr == "format" and not _is_plain_format(node.value):
+            raise _Noisy
+        root: ast.expr = node
+        while isinstance(root, ast.Attribute):
+            self._attribute(root.attr)
+            root = root.value
+        if not (isinstance(root, ast.Name) and self._module(root.id)):
+            self._statement(root)
+        return False
 
     def _read_subscript(self, node: ast.Subscript) -> bool:
         if not isinstance(node.ctx, ast.Load):
@@ -261,6 +288,12 @@ class _Cell:
         name = node.id
         if name in _DISGUISES or (name.startswith("__") and name not in _BUILTINS):
             raise _Noisy
+        if (
+            isinstance(node.ctx, ast.Load)
+            and self._module(name)
+            and (self.depth == 0 or name in self.used or name in self.inner)
+        ):
+            raise _Noisy  # a module as a value: see `_read_attribute`
         if self.depth == 0 and (hasattr(builtins, name) or name in _SHELL_NAMES) and not self._knows(name):
             raise _Noisy
         return False
@@ -269,28 +302,49 @@ class _Cell:
         """Whether a name is the cell's own, or harmless."""
         return name in self.steady or name in self.values or name in _BUILTINS
 
+    def _read_named(self, node: ast.NamedExpr) -> bool:
+        if self.depth == 0 and node.target.id not in self.values:
+            raise _Noisy  # a second name that a statement binds
+        return True
+
     def _read_with(self, node: ast.With) -> bool:
         if any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node)):
             raise _Noisy  # what the block has changed stays so while the generator waits
         return True
 
-    def _read_import(self, node: ast.Import | ast.ImportFrom) -> bool:
-        if self.depth:
-            _Cell(NOTHING).bring_in(node)
+    def _bring_inside(self, node: ast.Import | ast.ImportFrom) -> None:
+        cell = _Cell(NOTHING)
+        cell.bring_in(node)
+        for name, module in cell.modules.items():
+            if (self._module(name) or module) != module:
+                raise _Noisy  # two modules of one name
+            self.inner[name] = module
+
+    def _skip(self, node: ast.AST) -> bool:
         return False
+
+    def _read_pattern(self, node: ast.MatchClass) -> bool:
+        for name in node.kwd_attrs:
+            self._attribute(name)
+        return True
 
     def _refuse(self, node: ast.AST) -> bool:
         raise _Noisy
 
-    def _function(self, node: ast.FunctionDef | ast.Lambda) -> bool:
+    def _function(self, node: ast.FunctionDef | ast.Lambda, of_class: bool = False) -> bool:
         decorators = getattr(node, "decorator_list", [])
+        parameters = [p for p in ast.iter_child_nodes(node.args) if isinstance(p, ast.arg)]
+        method = of_class and not any(_dotted(d) in ("staticmethod", "classmethod") for d in decorators)
+        if any(p.arg == "self" for p in parameters[int(method) :]):
+            raise _Noisy  # see `_changed`
         if getattr(node, "name", "") in _UNUSUAL_METHODS or not all(_dotted(d) in _DECORATORS for d in decorators):
             raise _Noisy
         defaults = [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
         if self.depth == 0 and not all(_is_constant(d) or self._is_steady(d) for d in defaults):
             raise _Noisy  # a default value is kept from call to call
-        for default in defaults:
-            self._statement(default)
+        hints = [hint for hint in (*(p.annotation for p in parameters), getattr(node, "returns", None)) if hint]
+        for part in (*decorators, *defaults, *(hint for hint in hints if not _is_plain_hint(hint))):
+            self._statement(part)
         self.depth += 1
         for part in node.body if isinstance(node, ast.FunctionDef) else [node.body]:
             self._statement(part)
@@ -304,10 +358,14 @@ class _Cell:
             raise _Noisy
         if not all(_dotted(d) in _DECORATORS for d in node.decorator_list):
             raise _Noisy
+        for outer in (*node.decorator_list, *node.bases):
+            self._statement(outer)
         for part in node.body:
             if isinstance(part, ast.FunctionDef):
-                self._function(part)
+                self._function(part, of_class=True)
             elif isinstance(part, ast.Assign | ast.AnnAssign):
+                if isinstance(part, ast.AnnAssign):
+                    self._statement(part.annotation)
                 targets = part.targets if isinstance(part, ast.Assign) else [part.target]
                 if not all(isinstance(t, ast.Name) and not t.id.startswith("__") for t in targets):
                     raise _Noisy
@@ -326,7 +384,9 @@ class _Cell:
             raise _Noisy
         if root.id in ("cls", *self.known.steady, *self.known.modules):
             raise _Noisy
-        if isinstance(node, ast.Attribute) and root.id != "self" and node.attr not in _OF_TENSORS:
+        if not isinstance(node, ast.Attribute) or node.attr in _OF_TENSORS:
+            return
+        if root.id != "self" or not self.depth or node.attr in _TENSOR_METHODS:
             raise _Noisy  # perhaps of a function, under another name
 
     def _attribute(self, name: str) -> None:
@@ -336,16 +396,18 @@ class _Cell:
         elif name.startswith(("set_", "register_", "_register")) or name in _STATEFUL:
             raise _Noisy
 
-    def _module_of(self, node: ast.Attribute) -> None:
-        """``torch.backends`` leads into a module that is not on the list."""
+    def _module_of(self, node: ast.Attribute) -> str | None:
+        """The module that a chain of names stands for, if it is one: ``torch.backends`` leads into a module that is
+        not on the list."""
         parts = _dotted(node).split(".")
         module = self._module(parts[0])
         for part in parts[1:]:
             if module is None:
-                return
+                return None
             if part.startswith("_"):
                 raise _Noisy
             module = _inner_module(module, part)
+        return module
 
     def _is_steady(self, node: ast.expr) -> bool:
         """A function, class or module by its name, or an attribute of a module such as ``torch.float64``."""
@@ -357,11 +419,11 @@ class _Cell:
 
     def _module(self, name: str) -> str | None:
         """The module that a name stands for."""
-        return self.modules.get(name) or self.known.modules.get(name)
+        return self.modules.get(name) or self.inner.get(name) or self.known.modules.get(name)
 
 
 _DISGUISES = DISGUISES - ORDINARY_WORDS
-_STATEFUL = _KEEPS_STATE | INNER_ATTRIBUTES | CALLS_FOR_EVERYBODY | _DISGUISES
+_STATEFUL = _KEEPS_STATE | _LOOKS_ROUND | INNER_ATTRIBUTES | CALLS_FOR_EVERYBODY | _DISGUISES
 _READERS: dict[type[ast.AST], Callable[[_Cell, Any], bool]] = {
     ast.FunctionDef: _Cell._function,
     ast.Lambda: _Cell._function,
@@ -369,12 +431,18 @@ _READERS: dict[type[ast.AST], Callable[[_Cell, Any], bool]] = {
     ast.Attribute: _Cell._read_attribute,
     ast.Subscript: _Cell._read_subscript,
     ast.Name: _Cell._read_name,
+    ast.NamedExpr: _Cell._read_named,
     ast.With: _Cell._read_with,
-    ast.Import: _Cell._read_import,
-    ast.ImportFrom: _Cell._read_import,
+    ast.MatchClass: _Cell._read_pattern,
+    ast.Import: _Cell._skip,  # read already
+    ast.ImportFrom: _Cell._skip,
     **dict.fromkeys((ast.Global, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await), _Cell._refuse),
 }
 _COMPREHENSIONS = {"listcomp", "setcomp", "dictcomp", "genexpr"}
+_HINTS = (
+    ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.BitOr, ast.Tuple, ast.List, ast.Constant, ast.expr_context
+)  # fmt: skip
+_INNER_FIELD = re.compile(r"\{[^{}:!]*[.\[]")
 _SHELL_NAMES = {"get_ipython", "exit", "quit", "In", "Out", "display"}
 
 
@@ -387,6 +455,16 @@ def _is_constant(node: ast.expr) -> bool:
     if isinstance(node, ast.UnaryOp):
         return _is_constant(node.operand)
     return isinstance(node, ast.BinOp) and _is_constant(node.left) and _is_constant(node.right)
+
+
+def _is_plain_hint(node: ast.expr) -> bool:
+    """Names and brackets, which call nothing; what they stand for is out of reach of the function."""
+    return all(isinstance(inner, _HINTS) for inner in ast.walk(node))
+
+
+def _is_plain_format(node: ast.expr) -> bool:
+    """A text whose fields are whole arguments, not attributes or entries of them."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and not _INNER_FIELD.search(node.value)
 
 
 def _dotted(node: ast.expr) -> str:
