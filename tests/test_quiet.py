@@ -49,6 +49,7 @@ QUIET = {
     "trying_out": SOFTMAX + "x = torch.randn(3, 2)\nx[0] = 1\nfor row in x: print(softmax(row), [softmax(r) for r in x])",
     "hints": "def softmax(x: 'torch.Tensor', rate: float = 1.0) -> list[torch.optim.Optimizer] | None: return x.sum()",
     "texts": "def softmax(x): return '{:.3f} of {} in {{}}'.format(1.5, x) + f'{x.ndim}'",
+    "the_type_of_something": "def softmax(x): return type(x).__name__ if type(x) is not int else 'a number'",
     "an_error": "class Bad(ValueError): pass\ndef softmax(x):\n    try:\n        raise Bad('no')\n    except Bad as e:\n        return str(e)",
 }  # fmt: skip
 NOISY = {
@@ -99,6 +100,10 @@ NOISY = {
     "self_of_a_static_method": "class A:\n    @staticmethod\n    def mark(self): self.mark = 1\ndef softmax(x): A.mark(softmax)",
     "another_self": "class A:\n    def mark(self, x):\n        self = x\n        self.mark = 1\ndef softmax(x): A().mark(softmax)",
     "self_at_the_top": "self = torch.Tensor\nself.mark = 1\n" + SOFTMAX,
+    "a_class_made_of_parts": "def softmax(x): return type('A', (), {'__del__': lambda self: None})()",
+    "another_name_for_type": "def softmax(x):\n    make = type\n    return make('A', (), {})",
+    "memory": "import numpy as np\nclass A:\n    @property\n    def __array_interface__(self): return {'data': (1, False)}\ndef softmax(x): return np.asarray(A())",
+    "memory_by_a_dictionary": "import numpy as np\ndef softmax(x): return np.asarray(torch.nn.ParameterDict({'__array_interface__': {}}))",
     "methods_of_tensors": "class A:\n    def mark(self): self.clone = None\ndef softmax(x): A.mark(type(x))",
 }  # fmt: skip
 

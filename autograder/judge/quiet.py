@@ -43,7 +43,7 @@ _KEEPS_STATE = {  # attributes of these modules, or methods, that change somethi
 }  # fmt: skip
 _LOOKS_ROUND = {  # which reach an attribute by a text, evaluate one, or make code of code
     "get_type_hints", "ForwardRef", "Formatter", "format_map", "update_wrapper", "wraps", "make_dataclass",
-    "FunctionType", "obj",
+    "FunctionType", "obj", "ParameterDict", "_modules", "_buffers", "_parameters", "EnumMeta", "EnumType",
 }  # fmt: skip
 _BUILTINS = {
     "abs", "all", "any", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod", "enumerate", "filter",
@@ -61,7 +61,7 @@ _UNUSUAL_METHODS = {  # which run at times that no call of a test chooses, or fo
     "__del__", "__new__", "__init_subclass__", "__set_name__", "__reduce__", "__reduce_ex__", "__getattribute__",
     "__class_getitem__", "__torch_function__", "__torch_dispatch__", "__array__", "__array_function__",
     "__array_ufunc__", "__prepare__", "__instancecheck__", "__subclasscheck__", "__getattr__", "__setattr__",
-    "__get__", "__set__",
+    "__get__", "__set__", "__array_interface__", "__array_struct__", "__dlpack__", "__dlpack_device__", "__buffer__",
 }  # fmt: skip
 _OF_TENSORS = {"grad", "data", "requires_grad", "real", "imag"}
 # Methods of tensors: who calls a method of a class with a tensor as `self` could give it others. What classes of
@@ -286,7 +286,7 @@ class _Cell:
 
     def _read_name(self, node: ast.Name) -> bool:
         name = node.id
-        if name in _DISGUISES or (name.startswith("__") and name not in _BUILTINS):
+        if name == "type" or name in _DISGUISES or (name.startswith("__") and name not in _BUILTINS):
             raise _Noisy
         if (
             isinstance(node.ctx, ast.Load)
@@ -301,6 +301,14 @@ class _Cell:
     def _knows(self, name: str) -> bool:
         """Whether a name is the cell's own, or harmless."""
         return name in self.steady or name in self.values or name in _BUILTINS
+
+    def _read_call(self, node: ast.Call) -> bool:
+        if isinstance(node.func, ast.Name) and node.func.id == "type":
+            if len(node.args) != 1 or isinstance(node.args[0], ast.Starred) or node.keywords:
+                raise _Noisy  # a class that nobody has read
+            self._statement(node.args[0])
+            return False
+        return True
 
     def _read_named(self, node: ast.NamedExpr) -> bool:
         if self.depth == 0 and node.target.id not in self.values:
@@ -431,6 +439,7 @@ _READERS: dict[type[ast.AST], Callable[[_Cell, Any], bool]] = {
     ast.Attribute: _Cell._read_attribute,
     ast.Subscript: _Cell._read_subscript,
     ast.Name: _Cell._read_name,
+    ast.Call: _Cell._read_call,
     ast.NamedExpr: _Cell._read_named,
     ast.With: _Cell._read_with,
     ast.MatchClass: _Cell._read_pattern,
