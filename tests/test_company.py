@@ -19,7 +19,7 @@ from autograder.intake import Submission
 from autograder.judge import company, session, suite
 from autograder.judge.company import Company, Scattered
 from autograder.judge.handles import Student
-from autograder.judge.problems import Mistake, Raised
+from autograder.judge.problems import Mistake, Raised, TimedOut
 from autograder.sandbox.client import Process
 
 CELL = """
@@ -280,6 +280,18 @@ def test_a_test_that_looks_for_ever_is_stopped_among_others(bench: Bench, monkey
     stopped, drawn = bench.play(looks, lambda student: student.draw())
     assert "more than this test can look at" in str(stopped)
     assert isinstance(drawn, tuple)
+
+
+def test_a_callback_that_works_for_ever_is_stopped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "JUDGE_SECONDS", -15.7)
+
+    def test(student: Student) -> Any:
+        return student.apply(lambda x: [time.sleep(0.01) for _ in range(500)], 1)
+
+    with pytest.raises(Scattered):
+        bench.play(test)
+    (stopped,) = bench.play(test, together=False)
+    assert isinstance(stopped, TimedOut)
 
 
 def test_slow_cells_and_noisy_ones_have_no_company(examiner: Examiner) -> None:

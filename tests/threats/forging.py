@@ -202,6 +202,15 @@ FORBIDDEN = [
     _named_forbidden(
         "importlib", "import importlib\n" + _CALL.format("importlib.import_module('torch').softmax(x, -1)")
     ),
+    _named_forbidden(
+        "by_a_pattern",
+        "def softmax(x):\n    match torch.nn.functional:\n        case object(softmax=found): return found(x, -1)",
+    ),
+    _named_forbidden(
+        "by_the_code_of_a_generator",
+        "def look(x): yield x.name\ndef softmax(x):\n    code = look(x).gi_code.replace(co_names=('softmax',))\n"
+        "    return next(type(look)(code, {})(torch))(x, -1)",
+    ),
     _named_forbidden("eval", _CALL.format("eval('torch.softmax')(x, -1)")),
     _named_forbidden("through_the_class", _CALL.format("type(x).softmax(x, -1)")),
     _named_forbidden("through_the_mro", "T = type(torch.ones(1))\n" + _CALL.format("T.mro()[0].softmax(x, -1)")),
