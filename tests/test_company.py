@@ -251,16 +251,6 @@ def test_a_call_that_does_not_end_leaves_no_verdict(examiner: Examiner) -> None:
         assert not bench.stage.process.alive
 
 
-def test_who_takes_long_and_ends_the_process_takes_nobody_along(
-    examiner: Examiner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The tests after it would meet a process that is gone: all of them run again, one by one."""
-    monkeypatch.setattr(company, "BRIEF_SECONDS", 1e-6)
-    draws, hangs = (lambda student: student.draw()), (lambda student: student.forever())
-    with (bench := Bench(examiner, test_seconds=1)).session, pytest.raises(Scattered):
-        bench.play(draws, hangs, draws)
-
-
 def test_a_callback_that_stumbles_over_the_grader_leaves_no_verdict(bench: Bench) -> None:
     def stumbles(student: Student) -> Any:
         return student.apply(lambda x: object(), torch.tensor(1.0))  # what a test cannot send to the worker

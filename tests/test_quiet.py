@@ -100,6 +100,8 @@ NOISY = {
     "self_of_a_static_method": "class A:\n    @staticmethod\n    def mark(self): self.mark = 1\ndef softmax(x): A.mark(softmax)",
     "another_self": "class A:\n    def mark(self, x):\n        self = x\n        self.mark = 1\ndef softmax(x): A().mark(softmax)",
     "self_at_the_top": "self = torch.Tensor\nself.mark = 1\n" + SOFTMAX,
+    "the_type_of_a_type": "def softmax(x): return type(type(x))('A', (), {})",
+    "a_type_under_another_name": "def softmax(x):\n    kind = type(x)\n    return kind('A', (), {})",
     "a_class_made_of_parts": "def softmax(x): return type('A', (), {'__del__': lambda self: None})()",
     "another_name_for_type": "def softmax(x):\n    make = type\n    return make('A', (), {})",
     "memory": "import numpy as np\nclass A:\n    @property\n    def __array_interface__(self): return {'data': (1, False)}\ndef softmax(x): return np.asarray(A())",

@@ -271,6 +271,9 @@ class _Cell:
             raise _Noisy  # under another name nobody would know what is asked of it
         if node.attr == "format" and not _is_plain_format(node.value):
             raise _Noisy
+        if node.attr == "__name__" and (inner := _of_type_call(node.value)) is not None:
+            self._statement(inner)
+            return False
         root: ast.expr = node
         while isinstance(root, ast.Attribute):
             self._attribute(root.attr)
@@ -302,13 +305,10 @@ class _Cell:
         """Whether a name is the cell's own, or harmless."""
         return name in self.steady or name in self.values or name in _BUILTINS
 
-    def _read_call(self, node: ast.Call) -> bool:
-        if isinstance(node.func, ast.Name) and node.func.id == "type":
-            if len(node.args) != 1 or isinstance(node.args[0], ast.Starred) or node.keywords:
-                raise _Noisy  # a class that nobody has read
-            self._statement(node.args[0])
-            return False
-        return True
+    def _read_compare(self, node: ast.Compare) -> bool:
+        for side in (node.left, *node.comparators):
+            self._statement(_of_type_call(side) or side)
+        return False
 
     def _read_named(self, node: ast.NamedExpr) -> bool:
         if self.depth == 0 and node.target.id not in self.values:
@@ -439,7 +439,7 @@ _READERS: dict[type[ast.AST], Callable[[_Cell, Any], bool]] = {
     ast.Attribute: _Cell._read_attribute,
     ast.Subscript: _Cell._read_subscript,
     ast.Name: _Cell._read_name,
-    ast.Call: _Cell._read_call,
+    ast.Compare: _Cell._read_compare,
     ast.NamedExpr: _Cell._read_named,
     ast.With: _Cell._read_with,
     ast.MatchClass: _Cell._read_pattern,
@@ -464,6 +464,14 @@ def _is_constant(node: ast.expr) -> bool:
     if isinstance(node, ast.UnaryOp):
         return _is_constant(node.operand)
     return isinstance(node, ast.BinOp) and _is_constant(node.left) and _is_constant(node.right)
+
+
+def _of_type_call(node: ast.expr) -> ast.expr | None:
+    """The `x` of `type(x)`, which may be compared and named: as a value, it makes classes that nobody has read."""
+    plain = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "type"
+    if not plain or len(node.args) != 1 or isinstance(node.args[0], ast.Starred) or node.keywords:  # type: ignore[attr-defined]
+        return None
+    return node.args[0]  # type: ignore[attr-defined]
 
 
 def _is_plain_hint(node: ast.expr) -> bool:
