@@ -180,3 +180,29 @@ def test_an_argument_that_is_changed_and_a_memory_are_both_noticed(student: Stud
         assert_pure(student, student.in_place, (x,), 2 * x)
     with pytest.raises(Mistake, match="second call with the same arguments"):
         assert_pure(student, student.counts, (x,), x + 1)
+
+
+def steps_in_worker(start):  # type: ignore[no-untyped-def]
+    import torch
+
+    parameter = start.clone().requires_grad_()
+    optimizer = torch.optim.SGD([parameter], lr=0.5)
+    parameter.sum().backward()
+    optimizer.step()
+    return parameter.detach()
+
+
+def test_a_helper_that_leaves_nothing_but_its_name_needs_no_copy_of_the_process(process: Process) -> None:
+    """An optimizer inside does not change that: a copy for each test would cost more than most tests."""
+    copies: list[int] = []
+
+    def copy() -> Process:
+        copies.append(1)
+        return process.fork()
+
+    student = Student(process, 30.0, 5, [], Globals(), copy=copy)
+    assert student.remote(steps_in_worker)(torch.ones(2)).tolist() == [0.5, 0.5]
+    assert not copies
+    student.run("import sys\nsys.mark = 1")
+    assert copies
+    student.hang_up()

@@ -28,7 +28,8 @@ from autograder.judge.forbidden import CALLS_FOR_EVERYBODY, DISGUISES, INNER_ATT
 # Modules whose functions depend on their arguments and on the generators of random numbers, which are seeded for every
 # test. Everything else that can be imported may keep state.
 _MODULES = {
-    "math", "cmath", "torch", "torch.nn", "torch.nn.functional", "torch.linalg", "torch.special", "torch.fft",
+    "math", "cmath", "torch", "torch.nn", "torch.nn.functional", "torch.optim", "torch.linalg", "torch.special",
+    "torch.fft",
     "torch.func", "torch.autograd", "torch.autograd.functional", "torch.distributions", "numpy", "numpy.linalg",
     "numpy.random", "numpy.fft", "random", "operator", "itertools", "collections", "collections.abc", "typing",
     "dataclasses", "functools", "numbers", "fractions", "statistics", "copy", "string", "abc", "enum",
