@@ -19,8 +19,8 @@ from autograder.intake import Submission
 from autograder.judge import company, session, suite
 from autograder.judge.company import Company, Scattered
 from autograder.judge.handles import Student
-from autograder.judge.problems import Mistake, Raised, TimedOut
-from autograder.sandbox.client import Process
+from autograder.judge.problems import Crashed, Mistake, OutOfMemory, Raised, TimedOut
+from autograder.sandbox.client import Process, ProcessGone, Sandbox
 
 CELL = """
 import random
@@ -348,3 +348,16 @@ def test_a_remark_of_a_scene_reads_the_same_in_both_processes(bench: Bench) -> N
     assert right.tolist() == same.tolist() == pytest.approx([1 / 3] * 3)
     assert str(wrong) == str(also) == "Three numbers were expected, and 2 were found."
     assert isinstance(also, Mistake)
+
+
+def test_a_copy_that_memory_has_prevented_is_a_matter_of_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor may have ended everything, for what the processes held together, before a test began."""
+
+    def no_fork(self: Process) -> Process:
+        raise ProcessGone("ended")
+
+    monkeypatch.setattr(Process, "fork", no_fork)
+    for short, kind in ((True, OutOfMemory), (False, Crashed)):
+        monkeypatch.setattr(Sandbox, "out_of_memory", lambda self, short=short: short)
+        with pytest.raises(kind):
+            bench.session._copy(bench.stage)

@@ -508,6 +508,8 @@ class GradingSession:
         try:
             return stage.process.fork()
         except (ProcessGone, ProcessTimeout):
+            if stage.process.sandbox.out_of_memory():
+                raise OutOfMemory(TOGETHER) from None
             raise Crashed("The process of your cell had ended before this test could run.") from None
         except SandboxFault as error:
             raise GraderFault(str(error)) from None
