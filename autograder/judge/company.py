@@ -75,15 +75,13 @@ class Company(Generic[T]):
 
         def go_on(number: int, reply: Reply | None, waiting: dict[int, _Request]) -> None:
             started = time.perf_counter()
-            answer = lets[number].switch(*(() if number not in begun else (reply,)))
-            begun.add(number)
+            answer = lets[number].switch(reply) if lets[number] else lets[number].switch()  # true once it has begun
             self.seconds[number] += time.perf_counter() - started
             if lets[number].dead:
                 results[number] = answer
             else:
                 waiting[number] = answer
 
-        begun: set[int] = set()
         waiting: dict[int, _Request] = {}
         try:
             for number in range(len(lets)):

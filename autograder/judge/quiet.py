@@ -2,9 +2,9 @@
 
 Most answers are functions of their arguments: they keep nothing, patch nothing, start nothing. Their tests need no
 process of their own, because no call can change what the next one finds. This reading knows such cells by a list of
-what they may do; whatever is not on the list is judged in forks, as `autograder.judge.session` describes. So a cell
-that is read as quiet by mistake can spoil its own author's points and nothing else, and a cell that is read as noisy
-by mistake costs a few milliseconds.
+what they may do; whatever is not on the list is judged in forks, as `autograder.judge.session` describes. A cell
+that is read as quiet by mistake can spoil its own author's points, and change what a scene of a test has noted in its
+process (docs/security.md says what that is worth); a cell that is read as noisy by mistake costs a few milliseconds.
 """
 
 from __future__ import annotations

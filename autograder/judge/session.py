@@ -2,11 +2,11 @@
 judged.
 
 There are two ways through an exercise. What the cell defines is *quiet* (`autograder.judge.quiet`) where no call of it
-can leave anything behind; then its tests run in the process in which the cell has run, one after the other, and so
-do those of the next exercise: the whole notebook in one process, the *line*. Everything else is judged in forks,
-which are snapshots: the tests of an exercise share one as long as they pass, and what does not pass is tried again
-in a fork of its own, so that no test can be spoilt by another. From the first cell on that is not quiet, all that
-follow are judged in forks.
+can leave anything behind; then its tests run in the process in which the cell has run, side by side
+(`autograder.judge.company`), and so do those of the next exercise: the whole notebook in one process, the *line*.
+Everything else is judged in forks, which are snapshots: the tests of an exercise share one as long as they pass, and
+what does not pass is tried again in a fork of its own, so that no test can be spoilt by another. From the first cell on
+that is not quiet, all that follow are judged in forks.
 
 A cell that ends its process costs a replay of the cells before it; once a replay would cost more than
 `REPLAY_SECONDS`, a snapshot is taken before each cell, and the last `SNAPSHOTS` of them are kept.
